@@ -1,0 +1,116 @@
+// Package account is the vocabulary about a person's entry in a directory: a
+// snapshot of it and the one decision table of what its state allows.
+package account
+
+import "time"
+
+// ID names an account for ever: it never changes when a person is renamed and
+// is never given to anybody else (eduPersonUniqueId, entryUUID, objectGUID…).
+type ID string
+
+// Account is a snapshot of an entry. Values are the directory's own, never
+// what somebody typed (requirement R2b).
+type Account struct {
+	ID ID
+	// Handle is where the entry is now (a DN for LDAP): for the directory
+	// plugin and the audit log only, never shown and never kept.
+	Handle string
+	// Login is the stored name of the account: uid, ENTPersonLogin,
+	// sAMAccountName. It is cas:user and preferred_username.
+	Login string
+	// Logins are all the names under which the directory finds this account,
+	// Login included.
+	Logins []string
+
+	Name, GivenName, FamilyName string // as displayed
+	Mail                        string // the institutional address
+	Language                    string // a BCP 47 tag, or empty
+
+	Status Status
+	// Reason is why the status is not Active; empty otherwise.
+	Reason Reason
+	// Ends is the last instant at which the present status holds; zero when
+	// no end is known. Of a grace it is the end of the grace.
+	Ends time.Time
+
+	// Contacts are the rescue addresses in the order in which they are
+	// offered (requirement R20). The institution's own are not among them.
+	Contacts []Contact
+
+	// Attributes are the values that may be released, by the directory's own
+	// attribute names.
+	Attributes map[string][]string
+}
+
+// Contact is a rescue address.
+type Contact struct {
+	Kind  ContactKind
+	Value string // an e-mail address, or a phone number in E.164
+	Label string // where it was found: SECOURS, PERSO, supannMailPerso…
+}
+
+// ContactKind is how a contact is reached.
+type ContactKind string
+
+// The kinds of contact.
+const (
+	Email ContactKind = "email"
+	Phone ContactKind = "phone"
+)
+
+// Reach returns the contacts of one kind, in order.
+func (a Account) Reach(kind ContactKind) []Contact {
+	var out []Contact
+	for _, c := range a.Contacts {
+		if c.Kind == kind {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Status is the state of an account.
+type Status string
+
+// The states, and what each allows (requirement R10).
+const (
+	// Pending: made but not activated. No login; activation.
+	Pending Status = "pending"
+	// Active: login, reset.
+	Active Status = "active"
+	// Grace: the person has left; login to some services until Ends; reset.
+	Grace Status = "grace"
+	// Locked: suspended by an administrator or for safety. No login, no reset.
+	Locked Status = "locked"
+	// Disabled: closed or expired. No login, no reset.
+	Disabled Status = "disabled"
+)
+
+// Reason is the class of cause of a status that refuses: what a person may be
+// told once the right password was given.
+type Reason string
+
+// The reasons.
+const (
+	ReasonNone           Reason = ""
+	ReasonNotActivated   Reason = "not_activated"
+	ReasonDeparture      Reason = "departure"      // in grace: has left, until Ends
+	ReasonExpired        Reason = "expired"        // the end date is past
+	ReasonClosed         Reason = "closed"         // inactive, being deleted, deleted
+	ReasonAdministrative Reason = "administrative" // locked by decision of the institution
+	ReasonSecurity       Reason = "security"       // locked after an incident
+	ReasonTooManyTries   Reason = "too_many_tries" // locked by the directory itself
+	ReasonUnknownState   Reason = "unknown_state"  // a state this configuration does not know
+)
+
+// MayLogin reports whether a right password opens a session.
+func (s Status) MayLogin() bool { return s == Active || s == Grace }
+
+// MayReset reports whether a new password may be set for an account that
+// already had one.
+func (s Status) MayReset() bool { return s == Active || s == Grace }
+
+// MayActivate reports whether the account may be given its first password.
+// An Active account may: arriving staff are active before they have a password
+// (SUPANN SupannAnticipe).
+func (s Status) MayActivate() bool { return s == Pending || s == Active }

@@ -1,0 +1,97 @@
+// Package directory is the port to where accounts live.
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/secret"
+)
+
+// What a directory answers. Errors of a plugin wrap exactly one of these;
+// anything else is a fault to be logged. No error holds a password.
+var (
+	// ErrNotFound: no account, or more than one (requirement R2: two matches
+	// are treated exactly as none).
+	ErrNotFound = errors.New("no such account")
+	// ErrBadPassword: the password is wrong, or the account has none.
+	ErrBadPassword = errors.New("wrong password")
+	// ErrLocked: the directory itself refuses logins for now (too many
+	// failures).
+	ErrLocked = errors.New("account locked by the directory")
+	// ErrMustChange: the password is right, but must be changed before
+	// anything else, or has expired.
+	ErrMustChange = errors.New("password must be changed")
+	// ErrRejected: a new password was refused by the directory's own policy.
+	// The error is a *Rejection.
+	ErrRejected = errors.New("password rejected by the directory")
+	// ErrUnavailable: the directory could not be asked or did not answer in
+	// time. It becomes a 503 and counts as no failure of the person.
+	ErrUnavailable = errors.New("directory unavailable")
+)
+
+// Rejection is why a directory refused a new password.
+type Rejection struct {
+	// Why is one of "too_short", "in_history", "too_young", "weak", "other".
+	Why string
+}
+
+func (r *Rejection) Error() string { return ErrRejected.Error() + ": " + r.Why }
+
+// Is makes errors.Is(err, ErrRejected) true.
+func (*Rejection) Is(target error) bool { return target == ErrRejected }
+
+// Reader finds accounts and checks passwords. Implementations are safe for
+// concurrent use, honour the end of ctx, and pass directorytest.Run.
+type Reader interface {
+	// Find looks a login up by every name the directory is configured for. The
+	// login is what somebody typed; the account carries the stored values.
+	Find(ctx context.Context, login string) (account.Account, error)
+	// Get reads an account afresh.
+	Get(ctx context.Context, id account.ID) (account.Account, error)
+	// Authenticate checks a password for an account that Find or Get returned.
+	// Nil means that it is right and says nothing about the account's status:
+	// the caller must look at that too, since a locked person can often still
+	// bind. An empty password is ErrBadPassword and reaches no server (RFC
+	// 4513 section 5.1.2).
+	Authenticate(ctx context.Context, a account.Account, password secret.String) error
+}
+
+// Writer changes accounts. Each call is the directory's final answer: nil only
+// when the change was made.
+type Writer interface {
+	// SetPassword gives the account a new password, as administrator.
+	SetPassword(ctx context.Context, id account.ID, password secret.String) error
+	// Activate makes a Pending account Active; for others it does nothing.
+	Activate(ctx context.Context, id account.ID) error
+	// Unlock lifts the lock that the directory itself put after too many
+	// failures. It never lifts an administrative one.
+	Unlock(ctx context.Context, id account.ID) error
+}
+
+// Directory is both.
+type Directory interface {
+	Reader
+	Writer
+}
+
+// Pinger is implemented by directories that can say whether they are
+// reachable, for readiness and the doctor. The error tells an operator what to
+// do.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
+
+// Finding is one line of a doctor's report.
+type Finding struct {
+	OK   bool
+	What string // what was looked at
+	Mend string // when not OK: what the operator should do
+}
+
+// Examiner is implemented by directories that can examine themselves for
+// `loge check`: rights, schema, indexes, clock.
+type Examiner interface {
+	Examine(ctx context.Context) []Finding
+}
