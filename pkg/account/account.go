@@ -100,6 +100,7 @@ const (
 	ReasonAdministrative Reason = "administrative" // locked by decision of the institution
 	ReasonSecurity       Reason = "security"       // locked after an incident
 	ReasonTooManyTries   Reason = "too_many_tries" // locked by the directory itself
+	ReasonMustChange     Reason = "must_change"    // the password must be changed first
 	ReasonUnknownState   Reason = "unknown_state"  // a state this configuration does not know
 )
 

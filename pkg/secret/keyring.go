@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"sync"
 )
 
 // ErrSeal is returned by Box.Open for anything that this box did not seal:
@@ -23,7 +24,10 @@ const MinMaster = 32
 // Keyring derives every symmetric key of a server from one master key, one
 // per use, by HKDF-SHA256 (RFC 5869). Replicas share the master key and
 // nothing else.
-type Keyring struct{ master []byte }
+type Keyring struct {
+	master []byte
+	boxes  sync.Map // use → *Box: the key schedule is made once
+}
 
 // NewKeyring takes at least MinMaster bytes.
 func NewKeyring(master []byte) (*Keyring, error) {
@@ -52,6 +56,9 @@ func (k *Keyring) key(use string) []byte {
 
 // Box returns the authenticated encryption for one use.
 func (k *Keyring) Box(use string) *Box {
+	if box, ok := k.boxes.Load(use); ok {
+		return box.(*Box)
+	}
 	block, err := aes.NewCipher(k.key("box " + use))
 	if err != nil {
 		panic(err)
@@ -60,7 +67,8 @@ func (k *Keyring) Box(use string) *Box {
 	if err != nil {
 		panic(err)
 	}
-	return &Box{aead}
+	box, _ := k.boxes.LoadOrStore(use, &Box{aead})
+	return box.(*Box)
 }
 
 // Deriver returns the keyed one-way function for one use.

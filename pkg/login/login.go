@@ -1,0 +1,472 @@
+// Package login is the engine that turns credentials into a session: it asks
+// for them when a protocol requires it, checks them under throttles, walks the
+// person through what must be seen first, and comes back to the URL that
+// asked. It knows no protocol and no HTML.
+package login
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/throttle"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// Request is what a protocol demands of a session.
+type Request struct {
+	// URL is the path and query, below the issuer, that asks: where the person
+	// comes back to. It must hold the whole request, since nothing else of it
+	// is kept.
+	URL string
+	// Party is the name of the application to show; empty for our own pages.
+	Party string
+	// Targets are the origins to which the answer may redirect, for the page's
+	// Content-Security-Policy: Chromium applies form-action to redirects.
+	Targets []string
+	// Fresh demands that the credentials be given for this request (CAS renew,
+	// OIDC prompt=login).
+	Fresh bool
+	// MaxAge, when positive, is how long ago they may have been given (OIDC
+	// max_age).
+	MaxAge time.Duration
+	// Login is filled into the form (OIDC login_hint).
+	Login string
+	// Echo are form fields that the protocol wants in the form (CAS 3.0.3
+	// section 2.1.3: service).
+	Echo url.Values
+}
+
+// Form is what the login page shows.
+type Form struct {
+	Request
+	// State must come back as the form's field of this name.
+	State string
+	// Failure is why the form is shown again.
+	Failure Failure
+}
+
+// Failure is what went wrong with the last attempt. There is deliberately one
+// for all of: unknown, ambiguous, wrong password, not yet activated, closed,
+// locked, slowed down (OWASP ASVS 6.3.8; requirement R35).
+type Failure string
+
+// The failures.
+const (
+	None     Failure = ""
+	Rejected Failure = "rejected"
+	// OtherBrowser: the form was made for another browser, or none. What it
+	// asked for is not gone on with.
+	OtherBrowser Failure = "other_browser"
+)
+
+// Pages are the pages that the engine needs. They answer completely.
+type Pages interface {
+	LoginForm(w http.ResponseWriter, r *http.Request, f Form)
+	// Refused tells someone who gave the right password, or has a session, why
+	// that is not enough.
+	Refused(w http.ResponseWriter, r *http.Request, a account.Account, why account.Reason, party string)
+	// GraceNotice tells when the account ends. Its form posts state to
+	// /login/continue.
+	GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, state string, request Request)
+	// Unavailable is a 503 with Retry-After.
+	Unavailable(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// Flow is the engine. Its fields are set before use.
+type Flow struct {
+	Directory directory.Reader
+	Sessions  *session.Manager
+	Keys      *secret.Keyring
+	Cookies   web.Cookies
+	Pages     Pages
+	Audit     audit.Log
+	Limits    Limits
+	// Resume serves the URL that asked, in process, once there is a session:
+	// the whole server.
+	Resume http.Handler
+	// Recheck is how old the snapshot of an account may be; default and
+	// maximum one minute (requirement R15).
+	Recheck time.Duration
+	// Floor is the least duration of an attempt that fails, so that its cause
+	// cannot be told by the clock; default 300 ms.
+	Floor time.Duration
+	// Entered, when set, gives operations to carry out when an account has
+	// logged in: the recovery engine ends its open attempts.
+	Entered func(account.ID) []store.Op
+	Now     func() time.Time // default time.Now
+}
+
+// Limits are the throttles of the login form: one budget for all protocols.
+type Limits struct {
+	// Account slows down guesses at one account from one address range.
+	Account throttle.Limiter
+	// Everywhere slows down guesses at one account from all over.
+	Everywhere throttle.Limiter
+	// Source bounds the attempts from one address range, generously: a whole
+	// campus may share it.
+	Source throttle.Limiter
+}
+
+// DefaultLimits are those of requirements R33 and R34: a delay from the fifth
+// failure on, growing from one minute to fifteen; nobody is locked out for
+// good, and no stranger's guesses elsewhere keep the owner out for more than a
+// minute.
+func DefaultLimits() Limits {
+	return Limits{
+		Account:    throttle.Limiter{Name: "login account", Limit: 5, Window: 24 * time.Hour, Pause: time.Minute, MaxPause: 15 * time.Minute},
+		Everywhere: throttle.Limiter{Name: "login everywhere", Limit: 100, Window: 24 * time.Hour, Pause: time.Minute, MaxPause: time.Minute},
+		Source:     throttle.Limiter{Name: "login source", Limit: 600, Window: time.Minute},
+	}
+}
+
+// Session returns the session that meets the request, nil when there is none.
+// It writes nothing. The error wraps store.ErrUnavailable or
+// directory.ErrUnavailable. With a session come changes to be committed.
+func (f *Flow) Session(r *http.Request, req Request) (*session.Session, error) {
+	s, err := f.Sessions.Current(r)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	if f.now().Sub(s.Checked) >= f.recheck() {
+		a, err := f.Directory.Get(r.Context(), s.Account.ID)
+		switch {
+		case errors.Is(err, directory.ErrNotFound), err == nil && !a.Status.MayLogin():
+			// The session is dead; so are its tickets and tokens.
+			if err := f.Sessions.EndAll(r.Context(), s.Account.ID); err != nil {
+				return nil, err
+			}
+			f.record(r, audit.Event{Action: "session.end", Result: "account_" + string(a.Status), Account: s.Account.ID})
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		s.Account, s.Checked = a, f.now()
+	}
+	mark := secret.Hash(req.URL)
+	given := s.JustStarted() || s.Note(noteFresh) == mark
+	if s.Note(noteFresh) == mark {
+		s.SetNote(noteFresh, "")
+	}
+	if !given && (req.Fresh || req.MaxAge > 0 && f.now().Sub(s.AuthTime) > req.MaxAge) {
+		return nil, nil
+	}
+	s.FromCredentials = given
+	return s, nil
+}
+
+// noteFresh says for which URL the credentials were given, when something was
+// to be seen before coming back to it. Without it a demand for fresh
+// credentials would never be met.
+const noteFresh = "fresh"
+
+// noteGrace says that the end of the account was shown.
+const noteGrace = "grace"
+
+// Require returns a session that meets the request and has seen what must be
+// seen, or answers the request itself and returns nil. The caller must Commit
+// the session before it writes.
+func (f *Flow) Require(w http.ResponseWriter, r *http.Request, req Request) *session.Session {
+	s, err := f.Session(r, req)
+	if err != nil {
+		f.Pages.Unavailable(w, r, err)
+		return nil
+	}
+	if s == nil {
+		f.form(w, r, req)
+		return nil
+	}
+	if s.Account.Status == account.Grace && s.Note(noteGrace) == "" {
+		if s.FromCredentials {
+			s.SetNote(noteFresh, secret.Hash(req.URL))
+		}
+		if err := f.Sessions.Commit(r.Context(), w, s); err != nil {
+			f.Pages.Unavailable(w, r, err)
+			return nil
+		}
+		f.Pages.GraceNotice(w, r, s.Account, f.seal(w, r, req.URL), req)
+		return nil
+	}
+	return s
+}
+
+// Refuse answers a request whose session is right but whose account may not
+// enter: with why, and whom to ask.
+func (f *Flow) Refuse(w http.ResponseWriter, r *http.Request, s *session.Session, why account.Reason, party string) {
+	if err := f.Sessions.Commit(r.Context(), w, s); err != nil {
+		f.Pages.Unavailable(w, r, err)
+		return
+	}
+	f.record(r, audit.Event{Action: "access", Result: "refused_" + string(why), Account: s.Account.ID, Party: party})
+	f.Pages.Refused(w, r, s.Account, why, party)
+}
+
+func (f *Flow) form(w http.ResponseWriter, r *http.Request, req Request) {
+	form := Form{Request: req, State: f.seal(w, r, req.URL)}
+	if again, ok := r.Context().Value(againKey{}).(again); ok {
+		form.Failure, form.Login = again.failure, again.login
+	}
+	f.Pages.LoginForm(w, r, form)
+}
+
+// again is what a failed attempt hands to the form that is shown next, by way
+// of the protocol that asked.
+type again struct {
+	failure Failure
+	login   string
+}
+
+type againKey struct{}
+
+// Credentials is a posted login form.
+type Credentials struct {
+	Login    string
+	Password secret.String
+	// Remember is the ticked "stay signed in".
+	Remember bool
+	State    string
+}
+
+// maxPassword is in bytes. Longer ones are refused before the directory is
+// asked (R-AUTH-21), shorter ones are never cut.
+const maxPassword = 4096
+
+// Login answers a posted login form.
+func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
+	target, ours := f.unseal(r, c.State)
+	if !ours {
+		f.back(w, r, target, again{OtherBrowser, c.Login})
+		return
+	}
+	began := f.now()
+	a, err := f.check(r, c)
+	switch {
+	case errors.Is(err, errRejected):
+		f.wait(r.Context(), began)
+		f.back(w, r, target, again{Rejected, c.Login})
+		return
+	case err != nil:
+		f.Pages.Unavailable(w, r, err)
+		return
+	}
+	if !a.Status.MayLogin() {
+		f.record(r, audit.Event{Action: "login", Result: "refused_" + string(a.Reason), Account: a.ID})
+		f.Pages.Refused(w, r, a, a.Reason, "")
+		return
+	}
+	s, err := f.Sessions.Start(r, a, c.Remember, "pwd")
+	if err != nil {
+		f.Pages.Unavailable(w, r, err)
+		return
+	}
+	s.With(f.Limits.Account.Forgive(f.guess(r, a)), f.Limits.Everywhere.Forgive(string(a.ID)))
+	if f.Entered != nil {
+		s.With(f.Entered(a.ID)...)
+	}
+	f.record(r, audit.Event{Action: "login", Result: "ok", Account: a.ID})
+	f.resume(w, r, target)
+}
+
+// errRejected is every failure that must look the same.
+var errRejected = errors.New("login rejected")
+
+// check returns the account that the credentials are right for, whatever its
+// status, or errRejected, or a fault.
+func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
+	ctx := r.Context()
+	if c.Password.Empty() || len(c.Password.Reveal()) > maxPassword {
+		return account.Account{}, errRejected
+	}
+	a, err := f.Directory.Find(ctx, c.Login)
+	unknown := errors.Is(err, directory.ErrNotFound)
+	if err != nil && !unknown {
+		return account.Account{}, err
+	}
+	// The account's own counter, whatever name it was called by (R-AUTH-10);
+	// for names that nobody has, one per name. Counted before the password is
+	// looked at, so that guesses side by side cannot all pass (R-AUTH-15).
+	whole := string(a.ID)
+	if unknown {
+		whole = "unknown " + strings.ToLower(norm.NFKC.String(strings.TrimSpace(c.Login)))
+	}
+	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
+	wide := f.Limits.Everywhere.Hit(whole)
+	source := f.Limits.Source.Hit(web.ClientRange(r))
+	if err := f.Sessions.Cookies.Store.Do(ctx, narrow, wide, source); err != nil {
+		return account.Account{}, err
+	}
+	if _, refused := throttle.Refused(narrow, wide, source); refused {
+		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: a.ID})
+		return account.Account{}, errRejected
+	}
+	if unknown {
+		f.record(r, audit.Event{Action: "login", Result: "unknown"})
+		return account.Account{}, errRejected
+	}
+	switch err := f.Directory.Authenticate(ctx, a, c.Password); {
+	case err == nil:
+		return a, nil
+	case errors.Is(err, directory.ErrMustChange):
+		a.Status, a.Reason = account.Locked, account.ReasonMustChange
+		return a, nil
+	case errors.Is(err, directory.ErrBadPassword), errors.Is(err, directory.ErrLocked):
+		f.record(r, audit.Event{Action: "login", Result: "rejected", Account: a.ID, Detail: []slog.Attr{slog.Bool("locked_by_directory", errors.Is(err, directory.ErrLocked))}})
+		return account.Account{}, errRejected
+	default:
+		return account.Account{}, err
+	}
+}
+
+func (f *Flow) guess(r *http.Request, a account.Account) string {
+	return string(a.ID) + " " + web.ClientRange(r)
+}
+
+// Continue answers the form of a notice: it was seen.
+func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
+	target, ours := f.unseal(r, state)
+	s, err := f.Sessions.Current(r)
+	if err != nil {
+		f.Pages.Unavailable(w, r, err)
+		return
+	}
+	if s != nil && ours {
+		s.SetNote(noteGrace, "seen")
+	}
+	f.resume(w, r, target)
+}
+
+// Again shows the form again without an attempt: the person changed the
+// language and keeps what was typed.
+func (f *Flow) Again(w http.ResponseWriter, r *http.Request, login, state string) {
+	target, _ := f.unseal(r, state)
+	f.back(w, r, target, again{None, login})
+}
+
+// Logout ends the request's session, if there is one, and tells every party.
+func (f *Flow) Logout(w http.ResponseWriter, r *http.Request) error {
+	s, err := f.Sessions.Current(r)
+	if err != nil || s == nil {
+		return err
+	}
+	id := s.Account.ID
+	if err := f.Sessions.End(r.Context(), w, s); err != nil {
+		return err
+	}
+	f.record(r, audit.Event{Action: "logout", Result: "ok", Account: id})
+	return nil
+}
+
+// back shows the login form again by way of whoever asked for it.
+func (f *Flow) back(w http.ResponseWriter, r *http.Request, target string, what again) {
+	f.resume(w, r.WithContext(context.WithValue(r.Context(), againKey{}, what)), target)
+}
+
+// resume serves the URL that asked as if the browser had been sent back to it,
+// without the way there.
+func (f *Flow) resume(w http.ResponseWriter, r *http.Request, target string) {
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		u = &url.URL{Path: ownPage} // cannot be: we sealed it
+	}
+	again := r.Clone(r.Context())
+	again.Method, again.URL, again.RequestURI = http.MethodGet, u, u.RequestURI()
+	again.Body, again.ContentLength = http.NoBody, 0
+	again.Form, again.PostForm, again.MultipartForm = nil, nil, nil
+	again.Header.Del("Content-Type")
+	again.Header.Del("Content-Length")
+	f.Resume.ServeHTTP(w, again)
+}
+
+// formState is what a form brings back.
+type formState struct {
+	URL     string `json:"u"`
+	Browser string `json:"b"`
+}
+
+// seal wraps the URL that asks so that only this browser can bring it back: an
+// anonymous request is remembered by nobody but its own form.
+func (f *Flow) seal(w http.ResponseWriter, r *http.Request, target string) string {
+	plain, err := json.Marshal(formState{URL: target, Browser: f.browser(w, r)})
+	if err != nil {
+		panic(err) // texts
+	}
+	return f.Keys.Box("login form").Seal(plain, "")
+}
+
+// unseal returns the URL that asked, and whether the form was made for this
+// browser. Of another browser's form only the destination is of use: the
+// credentials must be given again, on a page of this browser's own.
+func (f *Flow) unseal(r *http.Request, state string) (target string, ours bool) {
+	var s formState
+	plain, err := f.Keys.Box("login form").Open(state, "")
+	if err != nil || json.Unmarshal(plain, &s) != nil {
+		return ownPage, false
+	}
+	browser := f.Cookies.Get(r, browserCookie)
+	return s.URL, browser != "" && secret.New(browser).Equal(secret.New(s.Browser))
+}
+
+// ownPage is where someone goes who came for no application.
+const ownPage = "/login"
+
+// browserCookie names a browser to its own forms, before there is a session.
+// It is never looked up anywhere.
+const (
+	browserCookie = "browser"
+	browserLen    = 22
+)
+
+func (f *Flow) browser(w http.ResponseWriter, r *http.Request) string {
+	if known := f.Cookies.Get(r, browserCookie); len(known) == browserLen {
+		return known
+	}
+	fresh := secret.Random(browserLen)
+	f.Cookies.Set(w, browserCookie, fresh, 0)
+	return fresh
+}
+
+// wait holds the answer to a failed attempt back until Floor is over.
+func (f *Flow) wait(ctx context.Context, began time.Time) {
+	floor := f.Floor
+	if floor == 0 {
+		floor = 300 * time.Millisecond
+	}
+	t := time.NewTimer(floor - f.now().Sub(began))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (f *Flow) record(r *http.Request, e audit.Event) {
+	e.Address = web.ClientAddr(r).String()
+	f.Audit.Record(r.Context(), e)
+}
+
+func (f *Flow) recheck() time.Duration {
+	if f.Recheck == 0 {
+		return time.Minute
+	}
+	return f.Recheck
+}
+
+func (f *Flow) now() time.Time {
+	if f.Now == nil {
+		return time.Now()
+	}
+	return f.Now()
+}

@@ -1,0 +1,35 @@
+package sso
+
+import (
+	"crypto"
+	"encoding/json"
+	"fmt"
+)
+
+// Signer is one private key of the server.
+type Signer struct {
+	// KeyID is published with the public key.
+	KeyID string
+	// Algorithm is the JOSE name: "RS256", "ES256".
+	Algorithm string
+	Key       crypto.Signer
+}
+
+// Grace is a relying party's policy for accounts in grace.
+type Grace string
+
+// The policies; the zero value denies.
+const (
+	GraceAllow Grace = "allow"
+	GraceDeny  Grace = "deny"
+)
+
+// UnmarshalJSON refuses any other word.
+func (g *Grace) UnmarshalJSON(b []byte) error {
+	var word string
+	if err := json.Unmarshal(b, &word); err != nil || word != string(GraceAllow) && word != string(GraceDeny) {
+		return fmt.Errorf("grace must be %q or %q", GraceAllow, GraceDeny)
+	}
+	*g = Grace(word)
+	return nil
+}
