@@ -1,0 +1,129 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// Ping implements store.Pinger: every master must answer.
+func (s *redisStore) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err := s.eachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
+		return node.Ping(ctx).Err()
+	})
+	if err != nil {
+		return fmt.Errorf("redis: %w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// Close ends the connections.
+func (s *redisStore) Close() error { return s.client.Close() }
+
+// eachMaster does something at every server that takes writes.
+func (s *redisStore) eachMaster(ctx context.Context, do func(ctx context.Context, node *goredis.Client) error) error {
+	switch client := s.client.(type) {
+	case *goredis.ClusterClient:
+		return client.ForEachMaster(ctx, do)
+	case *goredis.Client:
+		return do(ctx, client)
+	}
+	return fmt.Errorf("no examination of a %T", s.client)
+}
+
+// evictionPolicy returns "" when it cannot be known: hosted servers forbid
+// CONFIG, and INFO may be forbidden too.
+func evictionPolicy(ctx context.Context, node *goredis.Client) string {
+	if answer, err := node.ConfigGet(ctx, "maxmemory-policy").Result(); err == nil && answer["maxmemory-policy"] != "" {
+		return answer["maxmemory-policy"]
+	}
+	return info(ctx, node)["maxmemory_policy"]
+}
+
+// info returns what INFO says, by name; nothing when it is forbidden.
+func info(ctx context.Context, node *goredis.Client) map[string]string {
+	text, err := node.Info(ctx).Result()
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// Examine implements store.Examiner.
+func (s *redisStore) Examine(ctx context.Context) []store.Finding {
+	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
+	defer cancel()
+	begun := time.Now()
+	if err := s.Ping(ctx); err != nil {
+		return []store.Finding{{What: err.Error(), Mend: "see that Redis runs and that the address, the password and the firewall are right"}}
+	}
+	trip := time.Since(begun)
+	found := []store.Finding{{
+		OK:   trip < 20*time.Millisecond,
+		What: fmt.Sprintf("answers in %s", trip.Round(10*time.Microsecond)),
+		Mend: "put Redis nearer: every login waits for it",
+	}}
+	var mu sync.Mutex // the nodes of a cluster are asked side by side
+	err := s.eachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
+		of := examine(ctx, node)
+		mu.Lock()
+		defer mu.Unlock()
+		found = append(found, of...)
+		return nil
+	})
+	if err != nil {
+		found = append(found, store.Finding{What: err.Error(), Mend: "see that every node answers"})
+	}
+	return found
+}
+
+// examine looks at one server.
+func examine(ctx context.Context, node *goredis.Client) []store.Finding {
+	place := node.Options().Addr + ": "
+	about := info(ctx, node)
+	if about == nil {
+		return []store.Finding{{
+			What: place + "INFO is forbidden, so version and persistence are unknown",
+			Mend: "allow the command INFO to this account, or see for yourself",
+		}}
+	}
+	version := about["redis_version"]
+	var major int
+	fmt.Sscanf(version, "%d", &major)
+
+	policy := evictionPolicy(ctx, node)
+	return []store.Finding{{
+		OK:   major >= 6,
+		What: place + "version " + version,
+		Mend: "use Redis 6 or later, or Valkey",
+	}, {
+		OK:   policy == "noeviction",
+		What: place + "when memory is full: " + or(policy, "unknown"),
+		Mend: "set maxmemory-policy noeviction, or sessions and counters get lost",
+	}, {
+		OK:   about["aof_enabled"] == "1",
+		What: place + "append-only file enabled: " + or(about["aof_enabled"], "unknown"),
+		Mend: "set appendonly yes, or a restart of Redis signs people out and forgets messages to be sent",
+	}}
+}
+
+func or(value, unknown string) string {
+	if value == "" {
+		return unknown
+	}
+	return value
+}
