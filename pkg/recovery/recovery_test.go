@@ -1,0 +1,548 @@
+package recovery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/providers/memory"
+	"github.com/loge-idp/loge/providers/recovery/emaillink"
+)
+
+// good is a password that the policy takes.
+const good = "cheval-agrafe-nuage-42"
+
+// people is a directory of a few accounts.
+type people struct {
+	mu       sync.Mutex
+	accounts map[string]account.Account
+	set      []string // what SetPassword was called with, by login
+	refuse   error    // the next answer of SetPassword
+}
+
+func (d *people) Find(_ context.Context, login string) (account.Account, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a, ok := d.accounts[strings.ToLower(login)]
+	if !ok {
+		return a, directory.ErrNotFound
+	}
+	return a, nil
+}
+
+func (d *people) Get(ctx context.Context, id account.ID) (account.Account, error) {
+	return d.Find(ctx, strings.TrimPrefix(string(id), "id-"))
+}
+
+func (d *people) Authenticate(context.Context, account.Account, secret.String) error {
+	return directory.ErrBadPassword
+}
+
+func (d *people) SetPassword(_ context.Context, id account.ID, _ secret.String) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.refuse; err != nil {
+		d.refuse = nil
+		return err
+	}
+	d.set = append(d.set, strings.TrimPrefix(string(id), "id-"))
+	return nil
+}
+
+func (d *people) change(login string, f func(*account.Account)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := d.accounts[login]
+	f(&a)
+	d.accounts[login] = a
+}
+
+func (d *people) Activate(_ context.Context, id account.ID) error {
+	d.change(strings.TrimPrefix(string(id), "id-"), func(a *account.Account) { a.Status, a.Reason = account.Active, "" })
+	return nil
+}
+
+func (d *people) Unlock(context.Context, account.ID) error { return nil }
+
+// recorded is a store that remembers whatever text it was given.
+type recorded struct {
+	store.Store
+	mu    sync.Mutex
+	texts []string
+}
+
+func (s *recorded) Do(ctx context.Context, ops ...store.Op) error {
+	s.mu.Lock()
+	for _, op := range ops {
+		s.texts = append(s.texts, fmt.Sprintf("%+v", op))
+	}
+	s.mu.Unlock()
+	return s.Store.Do(ctx, ops...)
+}
+
+type world struct {
+	flow    *recovery.Flow
+	people  *people
+	store   *recorded
+	advance func(time.Duration)
+	mails   chan mail.Message
+}
+
+func (w *world) Send(_ context.Context, m mail.Message) error {
+	w.mails <- m
+	return m.Check()
+}
+
+func start(t *testing.T) *world {
+	t.Helper()
+	fake, err := memory.NewFakeTimeStore(time.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { fake.Close() })
+	pages, err := render.Open(render.Config{Issuer: "https://login.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{store: &recorded{Store: fake}, advance: fake.Advance, mails: make(chan mail.Message, 100), people: &people{accounts: map[string]account.Account{}}}
+	for _, a := range []account.Account{
+		{Login: "alice", Status: account.Active, Mail: "alice@univ.example", Logins: []string{"alice", "Alice.A"}, Contacts: []account.Contact{{Kind: account.Email, Value: "a@home.example"}, {Kind: account.Email, Value: "a@work.example"}}},
+		{Login: "newcomer", Status: account.Pending, Reason: account.ReasonNotActivated, Contacts: []account.Contact{{Kind: account.Email, Value: "n@home.example"}}},
+		{Login: "locked", Status: account.Locked, Reason: account.ReasonSecurity, Contacts: []account.Contact{{Kind: account.Email, Value: "l@home.example"}}},
+		{Login: "closed", Status: account.Disabled, Reason: account.ReasonClosed, Contacts: []account.Contact{{Kind: account.Email, Value: "c@home.example"}}},
+		{Login: "nobox", Status: account.Active},
+	} {
+		a.ID = account.ID("id-" + a.Login)
+		w.people.accounts[a.Login] = a
+	}
+	keys := secret.RandomKeyring()
+	now := fake.Now
+	box := &outbox.Outbox{Store: w.store, Box: keys.Box("outbox"), Now: now, Poll: time.Hour}
+	method, err := (&emaillink.Config{}).Open(t.Context(), recovery.Env{Mail: w, Pages: pages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.flow = &recovery.Flow{
+		Store: w.store, Directory: w.people, Outbox: box, Keys: keys, Methods: []recovery.Method{method}, Mail: w, Pages: pages,
+		Sessions: &session.Manager{Cookie: "session", Keys: keys, Outbox: box, Now: now, Cookies: &session.Cookies{Store: w.store, Options: sessions.Options{Path: "/"}, Idle: time.Hour, Life: 8 * time.Hour}},
+		Link:     "https://login.example/recover/link?t=", Home: "https://login.example/recover", Limits: recovery.DefaultLimits(), Now: now,
+	}
+	w.flow.Start()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { box.Run(ctx); close(done) }()
+	t.Cleanup(func() { stop(); <-done })
+	return w
+}
+
+func (w *world) begin(t *testing.T, login string) recovery.Begun {
+	t.Helper()
+	begun, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: login, Language: "en", Source: "192.0.2.0/24"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return begun
+}
+
+var inMail = regexp.MustCompile(`recover/link\?t=(\w+)[\s\S]*?\b(\d{6})\b`)
+
+// next waits for a mail and returns the token and the code in it.
+func (w *world) next(t *testing.T) (link, code string) {
+	t.Helper()
+	select {
+	case m := <-w.mails:
+		found := inMail.FindStringSubmatch(m.Text)
+		if found == nil {
+			t.Fatalf("no link and code in %q", m.Text)
+		}
+		return found[1], found[2]
+	case <-time.After(20 * time.Second):
+		t.Fatal("no mail came")
+	}
+	return "", ""
+}
+
+// settled waits until all that was to be sent was sent.
+func (w *world) settled(t *testing.T) {
+	t.Helper()
+	for range 2000 {
+		list := &store.List{Queue: "outbox"}
+		if err := w.store.Store.Do(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Entries) == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("jobs are left")
+}
+
+func (w *world) answer(t *testing.T, r recovery.Reply) (recovery.Proven, error) {
+	t.Helper()
+	r.Source = "192.0.2.0/24"
+	return w.flow.Answer(t.Context(), r)
+}
+
+func (w *world) proof(t *testing.T, login string) string {
+	t.Helper()
+	w.begin(t, login)
+	link, _ := w.next(t)
+	p, err := w.answer(t, recovery.Reply{Link: link})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Proof
+}
+
+func TestThreeWaysToAnswer(t *testing.T) {
+	for name, reply := range map[string]func(begun recovery.Begun, link, code string) recovery.Reply{
+		"link": func(_ recovery.Begun, link, _ string) recovery.Reply { return recovery.Reply{Link: link} },
+		"code, same browser": func(b recovery.Begun, _, code string) recovery.Reply {
+			return recovery.Reply{Attempt: b.Attempt, Code: code}
+		},
+		"code pasted in a sentence": func(b recovery.Begun, _, code string) recovery.Reply {
+			return recovery.Reply{Attempt: b.Attempt, Code: "votre code : " + code[:3] + " " + code[3:] + ", merci"}
+		},
+		"code, other device": func(_ recovery.Begun, _, code string) recovery.Reply {
+			return recovery.Reply{Login: " ALICE.a ", Code: code}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t)
+			begun := w.begin(t, "alice")
+			link, code := w.next(t)
+			w.settled(t)
+			proven, err := w.answer(t, reply(begun, link, code))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ready, err := w.flow.Proven(t.Context(), proven.Proof)
+			if err != nil || ready.Login != "alice" || ready.Purpose != recovery.Reset {
+				t.Fatalf("proven %+v, %v", ready, err)
+			}
+			if _, err := w.flow.Complete(t.Context(), proven.Proof, secret.New(good), ""); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(w.people.set, " "); got != "alice" {
+				t.Errorf("passwords were set for %q", got)
+			}
+			if _, err := w.flow.Complete(t.Context(), proven.Proof, secret.New(good), ""); !errors.Is(err, recovery.ErrNoProof) {
+				t.Errorf("the proof was good twice: %v", err)
+			}
+		})
+	}
+}
+
+// R36, R-REC-21: all known addresses are told.
+func TestNoticeGoesToEveryAddress(t *testing.T) {
+	w := start(t)
+	if _, err := w.flow.Complete(t.Context(), w.proof(t, "alice"), secret.New(good), ""); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(t)
+	told := map[string]bool{}
+	for range 3 {
+		told[(<-w.mails).To] = true
+	}
+	if len(w.mails) != 0 || !told["a@home.example"] || !told["a@work.example"] || !told["alice@univ.example"] {
+		t.Errorf("told %v, and %d more", told, len(w.mails))
+	}
+}
+
+func TestActivation(t *testing.T) {
+	w := start(t)
+	proof := w.proof(t, "newcomer") // asked for a reset: the wrong door leads there too
+	ready, err := w.flow.Complete(t.Context(), proof, secret.New(good), "")
+	if err != nil || ready.Purpose != recovery.Activate {
+		t.Fatalf("%+v, %v", ready, err)
+	}
+	if a, _ := w.people.Find(t.Context(), "newcomer"); a.Status != account.Active {
+		t.Errorf("the account is %s", a.Status)
+	}
+}
+
+// R-REC-01, R12: the same answer for everybody, and nothing leaves.
+func TestNobodyLearnsWhoExists(t *testing.T) {
+	for _, login := range []string{"nobody", "locked", "closed", "nobox", "*", "admin)(|(uid=*"} {
+		t.Run(login, func(t *testing.T) {
+			w := start(t)
+			begun := w.begin(t, login)
+			w.settled(t)
+			if len(w.mails) != 0 {
+				t.Error("a message left")
+			}
+			for _, r := range []recovery.Reply{{Attempt: begun.Attempt, Code: "000000"}, {Login: login, Code: "000000"}, {Link: begun.Attempt + "0123456789012345678901"}} {
+				if _, err := w.answer(t, r); !errors.Is(err, recovery.ErrWrong) {
+					t.Errorf("%v", err)
+				}
+			}
+		})
+	}
+}
+
+// R-REC-06: what looks consumes nothing.
+func TestLookingConsumesNothing(t *testing.T) {
+	w := start(t)
+	w.begin(t, "alice")
+	link, code := w.next(t)
+	for range 50 {
+		seen, err := w.flow.Look(t.Context(), link)
+		if err != nil || seen.Fate != recovery.Open || seen.Code != code {
+			t.Fatalf("%+v, %v", seen, err)
+		}
+	}
+	if _, err := w.answer(t, recovery.Reply{Link: link}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFates(t *testing.T) {
+	w := start(t)
+	w.begin(t, "alice")
+	first, firstCode := w.next(t)
+	w.begin(t, "alice")
+	second, _ := w.next(t)
+	w.settled(t)
+	check := func(link string, want recovery.Fate) {
+		t.Helper()
+		if seen, err := w.flow.Look(t.Context(), link); err != nil || seen.Fate != want || want != recovery.Unknown && seen.At.IsZero() && want != recovery.Open {
+			t.Errorf("%s at %v, %v; want %s", seen.Fate, seen.At, err, want)
+		}
+	}
+	check(first, recovery.Replaced)
+	check(second, recovery.Open)
+	if _, err := w.answer(t, recovery.Reply{Link: first}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("a replaced link was good: %v", err)
+	}
+	if _, err := w.answer(t, recovery.Reply{Login: "alice", Code: firstCode}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("a replaced code was good: %v", err)
+	}
+	last := second[len(second)-1:]
+	check(second[:len(second)-1]+string("ab"[boolIndex(last == "a")]), recovery.Unknown)
+	check("", recovery.Unknown)
+	check(second+"0", recovery.Unknown)
+	if _, err := w.answer(t, recovery.Reply{Link: second}); err != nil {
+		t.Fatal(err)
+	}
+	check(second, recovery.Used)
+
+	w.begin(t, "newcomer")
+	third, thirdCode := w.next(t)
+	w.settled(t)
+	w.advance(11 * time.Minute)
+	if _, err := w.answer(t, recovery.Reply{Login: "newcomer", Code: thirdCode}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("R-REC-05: a code of eleven minutes was good: %v", err)
+	}
+	check(third, recovery.Open)
+	w.advance(24 * time.Hour)
+	check(third, recovery.Expired)
+}
+
+func boolIndex(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// R32, R-REC-11: five tries, counted before the comparison.
+func TestFiveTries(t *testing.T) {
+	w := start(t)
+	begun := w.begin(t, "alice")
+	_, code := w.next(t)
+	w.settled(t)
+	var wrong sync.WaitGroup
+	for i := range 40 {
+		wrong.Go(func() {
+			if guess := fmt.Sprintf("%06d", i); guess != code {
+				_, _ = w.flow.Answer(t.Context(), recovery.Reply{Attempt: begun.Attempt, Code: guess, Source: "192.0.2.0/24"})
+			}
+		})
+	}
+	wrong.Wait()
+	if _, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("the right code after five wrong ones: %v", err)
+	}
+}
+
+// R33, R-REC-18: three an hour and no more, and asking locks nothing.
+func TestSendingIsBounded(t *testing.T) {
+	w := start(t)
+	for range 8 {
+		w.begin(t, "alice")
+		w.settled(t)
+	}
+	if len(w.mails) != 3 {
+		t.Errorf("%d messages left in one hour, want 3", len(w.mails))
+	}
+	w.begin(t, "newcomer")
+	w.settled(t)
+	if len(w.mails) != 4 {
+		t.Error("the requests for one account kept another's from leaving")
+	}
+}
+
+// R-REC-20: what refuses keeps the proof.
+func TestRefusalKeepsTheProof(t *testing.T) {
+	w := start(t)
+	proof := w.proof(t, "alice")
+	var refused *recovery.Refused
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New("motdepasse"), ""); !errors.As(err, &refused) {
+		t.Fatalf("policy: %v", err)
+	}
+	w.people.refuse = &directory.Rejection{Why: "in_history"}
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.As(err, &refused) || refused.Reasons[0] != "in_history" {
+		t.Fatalf("directory: %v", err)
+	}
+	w.people.refuse = directory.ErrUnavailable
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.Is(err, directory.ErrUnavailable) {
+		t.Fatalf("away: %v", err)
+	}
+	if len(w.people.set) != 0 {
+		t.Fatal("a password was set all the same")
+	}
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// R12: the state is read again just before the write.
+func TestStateIsReadAgain(t *testing.T) {
+	w := start(t)
+	proof := w.proof(t, "alice")
+	w.people.change("alice", func(a *account.Account) { a.Status, a.Reason = account.Locked, account.ReasonSecurity })
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.Is(err, recovery.ErrState) {
+		t.Errorf("%v", err)
+	}
+	if len(w.people.set) != 0 {
+		t.Error("a locked account got a password")
+	}
+}
+
+// R-REC-09: a login ends links, codes and proofs.
+func TestLoginEndsAttempts(t *testing.T) {
+	w := start(t)
+	proof := w.proof(t, "alice")
+	w.begin(t, "newcomer")
+	link, _ := w.next(t)
+	w.settled(t)
+	if err := w.store.Do(t.Context(), append(w.flow.Forget("id-alice"), w.flow.Forget("id-newcomer")...)...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.Is(err, recovery.ErrNoProof) {
+		t.Errorf("proof: %v", err)
+	}
+	if _, err := w.answer(t, recovery.Reply{Link: link}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("link: %v", err)
+	}
+}
+
+// R-REC-08: of fifty at once, one.
+func TestRaces(t *testing.T) {
+	w := start(t)
+	w.flow.Limits.Hourly.Limit, w.flow.Limits.Daily.Limit, w.flow.Limits.Source.Limit, w.flow.Limits.Submitted.Limit = 1000, 1000, 100000, 1000
+	for round := range 20 {
+		w.begin(t, "alice")
+		link, _ := w.next(t)
+		proofs := make(chan string, 50)
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if p, err := w.flow.Answer(context.Background(), recovery.Reply{Link: link, Source: "x"}); err == nil {
+					proofs <- p.Proof
+				}
+			})
+		}
+		all.Wait()
+		if len(proofs) != 1 {
+			t.Fatalf("round %d: %d proofs from one link", round, len(proofs))
+		}
+		proof := <-proofs
+		for range 50 {
+			all.Go(func() { _, _ = w.flow.Complete(context.Background(), proof, secret.New(good), "") })
+		}
+		all.Wait()
+		if len(w.people.set) != round+1 {
+			t.Fatalf("round %d: the password was set %d times", round, len(w.people.set)-round)
+		}
+		w.settled(t)
+		for len(w.mails) > 0 {
+			<-w.mails
+		}
+	}
+}
+
+// R36, R-SESS-05: what the old password opened is closed.
+func TestSessionsEnd(t *testing.T) {
+	w := start(t)
+	m := w.flow.Sessions
+	r, rec := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+	alice, _ := w.people.Find(t.Context(), "alice")
+	s, err := m.Start(r, alice, false, "pwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Commit(t.Context(), rec, s); err != nil {
+		t.Fatal(err)
+	}
+	again := func() *session.Session {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.AddCookie(&http.Cookie{Name: "session", Value: rec.Result().Cookies()[0].Value})
+		s, err := m.Current(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if again() == nil {
+		t.Fatal("there is no session to end")
+	}
+	if _, err := w.flow.Complete(t.Context(), w.proof(t, "alice"), secret.New(good), ""); err != nil {
+		t.Fatal(err)
+	}
+	if again() != nil {
+		t.Error("the session lives on")
+	}
+}
+
+// R-REC-04, R31: a copy of the store is worth nothing.
+func TestStoreHoldsNoSecret(t *testing.T) {
+	w := start(t)
+	begun := w.begin(t, "alice")
+	link, code := w.next(t)
+	w.settled(t)
+	proven, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.flow.Complete(t.Context(), proven.Proof, secret.New(good), ""); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(t)
+	for _, text := range w.store.texts {
+		for name, value := range map[string]string{"code": code, "token": link[16:], "proof": proven.Proof[7:], "password": good, "address": "a@home.example"} {
+			if strings.Contains(text, value) {
+				t.Errorf("the store was given the %s: %s", name, text)
+			}
+		}
+	}
+}
