@@ -1,0 +1,228 @@
+// Package portal is the pages that people meet at the identity provider
+// itself: sign-in, sign-out and the ways back in. It turns forms into calls of
+// the engines and their answers into pages, and decides nothing.
+//
+//	GET  POST /login            the form; its answer
+//	     POST /login/continue   a notice was read
+//	GET  POST /logout           ask; do
+//	GET  POST /recover, /activate        who are you
+//	GET  POST /recover/sent              a message has left: type its code
+//	GET  POST /code                      a code, on any device
+//	GET  POST /recover/link              a link was opened; go on
+//	GET  POST /recover/password          choose a password
+//	GET       /recover/done              sign in now
+//	GET       /help, /accessibilite
+package portal
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/login"
+	"github.com/loge-idp/loge/pkg/password"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// Portal is the pages. Its fields are set before Routes is called.
+type Portal struct {
+	Login    *login.Flow
+	Recovery *recovery.Flow // nil: no way back in is offered
+	Sessions *session.Manager
+	Pages    *render.Pages
+	Cookies  web.Cookies
+	Keys     *secret.Keyring
+	Logger   *slog.Logger
+}
+
+var _ login.Pages = (*Portal)(nil)
+
+// Routes adds the pages.
+func (p *Portal) Routes(m *web.Mux) {
+	page := func(pattern string, h http.HandlerFunc) { m.Page(pattern, h) }
+	page("GET /{$}", func(w http.ResponseWriter, r *http.Request) { p.to(w, r, "/login") })
+	page("GET /login", p.login)
+	page("POST /login", p.postLogin)
+	page("POST /login/continue", func(w http.ResponseWriter, r *http.Request) { p.Login.Continue(w, r, r.PostFormValue(fieldState)) })
+	page("GET /logout", p.logout)
+	page("POST /logout", p.postLogout)
+	page("GET /help", p.help)
+	page("GET /accessibilite", p.accessibility)
+	if p.Recovery != nil {
+		page("GET /recover", p.identify(recovery.Reset))
+		page("POST /recover", p.postIdentify(recovery.Reset))
+		page("GET /activate", p.identify(recovery.Activate))
+		page("POST /activate", p.postIdentify(recovery.Activate))
+		page("GET /recover/sent", p.sent)
+		page("POST /recover/sent", p.postSent)
+		page("GET /code", p.code)
+		page("POST /code", p.postCode)
+		page("GET /recover/link", p.link)
+		page("POST /recover/link", p.postLink)
+		page("GET /recover/password", p.password)
+		page("POST /recover/password", p.postPassword)
+		page("GET /recover/done", p.done)
+	}
+}
+
+// Check makes sure that every wording which depends on a value exists. Call it
+// at start.
+func (p *Portal) Check() error {
+	var keys []string
+	for _, reason := range password.Reasons() {
+		keys = append(keys, refusedKey(string(reason)))
+	}
+	return p.Pages.Require(keys...)
+}
+
+// fieldState carries the login engine's own state through a form.
+const fieldState = "state"
+
+// login is the page of somebody who came for no application. With return it is
+// the way to one, after a detour.
+func (p *Portal) login(w http.ResponseWriter, r *http.Request) {
+	if back := local(r); back != "" {
+		p.to(w, r, back)
+		return
+	}
+	s := p.Login.Require(w, r, login.Request{URL: "/login"})
+	if s == nil {
+		return
+	}
+	if err := p.Sessions.Commit(r.Context(), w, s); err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	view := render.SignedIn{Name: s.Account.Name, Login: s.Account.Login}
+	if s.Account.Status == account.Grace {
+		view.GraceEnds = s.Account.Ends
+	}
+	p.Pages.Render(w, r, http.StatusOK, view)
+}
+
+func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) {
+	PostLogin(p.Login, p.Pages, w, r)
+}
+
+// PostLogin answers a posted login form, whichever URL it was posted to: CAS
+// wants it at its own.
+func PostLogin(flow *login.Flow, pages *render.Pages, w http.ResponseWriter, r *http.Request) {
+	typed, state := r.PostFormValue("username"), r.PostFormValue(fieldState)
+	if render.SwitchesLanguage(r) {
+		flow.Again(w, pages.WithLanguage(r), typed, state)
+		return
+	}
+	flow.Login(w, r, login.Credentials{
+		Login:    typed,
+		Password: secret.New(r.PostFormValue("password")),
+		Remember: r.PostFormValue("remember") != "",
+		State:    state,
+	})
+}
+
+// LoginForm implements login.Pages.
+func (p *Portal) LoginForm(w http.ResponseWriter, r *http.Request, f login.Form) {
+	frame := render.Frame{
+		Destination: f.Party,
+		Action:      "/login",
+		Hidden:      []render.Field{{Name: fieldState, Value: f.State}},
+		FormTargets: f.Targets,
+	}
+	for name, values := range f.Echo {
+		for _, v := range values {
+			frame.Hidden = append(frame.Hidden, render.Field{Name: name, Value: v})
+		}
+	}
+	if f.URL != "/login" {
+		frame.Return = f.URL
+	}
+	status := http.StatusOK
+	switch f.Failure {
+	case login.Rejected:
+		status = http.StatusUnauthorized
+		frame.Alert = &render.Alert{Key: render.AlertBadCredentials, Field: "password", Links: []render.Link{
+			p.door(render.LinkActivate, "/activate", frame.Return), p.door(render.LinkRecover, "/recover", frame.Return)}}
+	case login.OtherBrowser:
+		status = http.StatusForbidden
+		frame.Alert = &render.Alert{Key: render.AlertOtherBrowser}
+	}
+	p.Pages.Render(w, r, status, render.Login{Frame: frame, Username: f.Login})
+}
+
+// Refused implements login.Pages.
+func (p *Portal) Refused(w http.ResponseWriter, r *http.Request, a account.Account, why account.Reason, party string) {
+	view := render.Refused{Frame: render.Frame{Destination: party}, Reason: render.Reason(why)}
+	switch why {
+	case account.ReasonDeparture:
+		view.Reason = render.ReasonApplication
+	case account.ReasonExpired:
+		view.Since = a.Ends
+	}
+	p.Pages.Render(w, r, http.StatusForbidden, view)
+}
+
+// GraceNotice implements login.Pages.
+func (p *Portal) GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, state string, req login.Request) {
+	p.Pages.Render(w, r, http.StatusOK, render.Grace{Ends: a.Ends, Frame: render.Frame{
+		Destination: req.Party,
+		Action:      "/login/continue",
+		Hidden:      []render.Field{{Name: fieldState, Value: state}},
+		FormTargets: req.Targets,
+		NoDoors:     true,
+	}})
+}
+
+// retryAfter is when to come back after a fault, in seconds.
+const retryAfter = "5"
+
+// Unavailable implements login.Pages.
+func (p *Portal) Unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	p.Logger.LogAttrs(r.Context(), slog.LevelError, "unavailable", slog.String("ref", web.Reference(r)), slog.Any("err", err))
+	w.Header().Set("Retry-After", retryAfter)
+	p.Problem(w, r, http.StatusServiceUnavailable)
+}
+
+// Problem is the page of a status of 400 and above.
+func (p *Portal) Problem(w http.ResponseWriter, r *http.Request, status int) {
+	p.Pages.Render(w, r, status, render.Problem{Kind: render.ProblemFor(status), Reference: web.Reference(r)})
+}
+
+func (p *Portal) logout(w http.ResponseWriter, r *http.Request) {
+	s, err := p.Sessions.Current(r)
+	switch {
+	case err != nil:
+		p.Unavailable(w, r, err)
+	case s == nil:
+		p.Pages.Render(w, r, http.StatusOK, render.LoggedOut{})
+	default:
+		p.Pages.Render(w, r, http.StatusOK, render.LogoutConfirm{Login: s.Account.Login, Frame: render.Frame{NoDoors: true}})
+	}
+}
+
+func (p *Portal) postLogout(w http.ResponseWriter, r *http.Request) {
+	if err := p.Login.Logout(w, r); err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	p.Pages.Render(w, r, http.StatusOK, render.LoggedOut{})
+}
+
+func (p *Portal) help(w http.ResponseWriter, r *http.Request) {
+	p.Pages.Render(w, r, http.StatusOK, render.HelpPage{Frame: render.Frame{Return: local(r)}})
+}
+
+func (p *Portal) accessibility(w http.ResponseWriter, r *http.Request) {
+	p.Pages.Render(w, r, http.StatusOK, render.Accessibility{})
+}
+
+func (p *Portal) to(w http.ResponseWriter, r *http.Request, path string) {
+	http.Redirect(w, r, p.Pages.URL(path), http.StatusSeeOther)
+}
+
+func (p *Portal) door(key render.LinkKey, path, back string) render.Link {
+	return render.Link{Key: key, URL: withReturn(path, back)}
+}

@@ -1,0 +1,335 @@
+package portal
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// The cookies of somebody on the way back in. None of them is a session.
+const (
+	// cookieAttempt remembers, sealed, what this browser asked for.
+	cookieAttempt = "recovery"
+	// cookieLink holds the token of an opened link, so that it stands in the
+	// address bar, the history and the logs no longer than one redirect.
+	cookieLink = "recovery-link"
+	// cookieProof holds the proof of the browser that answered.
+	cookieProof = "recovery-proof"
+
+	attemptLife = 24 * time.Hour
+)
+
+// asked is what cookieAttempt holds.
+type asked struct {
+	Attempt string           `json:"a"`
+	Login   string           `json:"l"`
+	Purpose recovery.Purpose `json:"p"`
+	At      time.Time        `json:"t"`
+	Until   time.Time        `json:"u"`
+	Return  string           `json:"r,omitempty"`
+	Resent  bool             `json:"n,omitempty"`
+}
+
+// identify asks who somebody is.
+func (p *Portal) identify(purpose recovery.Purpose) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p.showIdentify(w, r, http.StatusOK, purpose, "", nil)
+	}
+}
+
+func (p *Portal) showIdentify(w http.ResponseWriter, r *http.Request, status int, purpose recovery.Purpose, typed string, alert *render.Alert) {
+	p.Pages.Render(w, r, status, render.Identify{Purpose: render.Purpose(purpose), Username: typed,
+		Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
+}
+
+func (p *Portal) postIdentify(purpose recovery.Purpose) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		typed := r.PostFormValue("username")
+		switch {
+		case render.SwitchesLanguage(r):
+			p.showIdentify(w, r, http.StatusOK, purpose, typed, nil)
+		case typed == "":
+			p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, &render.Alert{Key: render.AlertMissing, Field: "username"})
+		default:
+			p.begin(w, r, asked{Login: typed, Purpose: purpose, Return: local(r)})
+		}
+	}
+}
+
+// begin starts an attempt and shows what to do next: the same for everybody.
+func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
+	begun, err := p.Recovery.Begin(r.Context(), recovery.Begin{
+		Purpose: ask.Purpose, Login: ask.Login, Language: p.Pages.Language(r), Return: ask.Return,
+		Source: web.ClientRange(r), Address: web.ClientAddr(r).String(),
+	})
+	var slow *recovery.SlowDown
+	switch {
+	case errors.As(err, &slow):
+		p.showIdentify(w, r, http.StatusTooManyRequests, ask.Purpose, ask.Login, slowDown(slow))
+		return
+	case err != nil:
+		p.Unavailable(w, r, err)
+		return
+	}
+	ask.Attempt, ask.At, ask.Until = begun.Attempt, begun.At, begun.Until
+	p.keep(w, cookieAttempt, ask)
+	p.to(w, r, "/recover/sent")
+}
+
+func (p *Portal) sent(w http.ResponseWriter, r *http.Request) {
+	ask, ok := p.asked(r)
+	if !ok {
+		p.to(w, r, "/recover")
+		return
+	}
+	var alert *render.Alert
+	if ask.Resent {
+		alert = &render.Alert{Key: render.AlertResent, Good: true}
+	}
+	p.showSent(w, r, http.StatusOK, ask, "", alert)
+}
+
+func (p *Portal) showSent(w http.ResponseWriter, r *http.Request, status int, ask asked, typed string, alert *render.Alert) {
+	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed,
+		Frame: render.Frame{Step: 2, Alert: alert, Return: ask.Return}})
+}
+
+func (p *Portal) postSent(w http.ResponseWriter, r *http.Request) {
+	ask, ok := p.asked(r)
+	if !ok {
+		p.to(w, r, "/recover")
+		return
+	}
+	typed := r.PostFormValue("code")
+	if render.SwitchesLanguage(r) {
+		p.showSent(w, r, http.StatusOK, ask, typed, nil)
+		return
+	}
+	if r.PostFormValue("resend") != "" {
+		ask.Resent = true
+		p.begin(w, r, ask)
+		return
+	}
+	p.answer(w, r, recovery.Reply{Attempt: ask.Attempt, Code: typed}, func(status int, alert *render.Alert) {
+		p.showSent(w, r, status, ask, typed, alert)
+	})
+}
+
+// code is the way in on another device than that which asked.
+func (p *Portal) code(w http.ResponseWriter, r *http.Request) {
+	p.showCode(w, r, http.StatusOK, nil)
+}
+
+func (p *Portal) showCode(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
+	p.Pages.Render(w, r, status, render.Code{Username: r.PostFormValue("username"), Code: r.PostFormValue("code"),
+		Frame: render.Frame{Step: 2, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
+}
+
+func (p *Portal) postCode(w http.ResponseWriter, r *http.Request) {
+	if render.SwitchesLanguage(r) {
+		p.showCode(w, r, http.StatusOK, nil)
+		return
+	}
+	for _, field := range []string{"username", "code"} {
+		if r.PostFormValue(field) == "" {
+			p.showCode(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertMissing, Field: field})
+			return
+		}
+	}
+	p.answer(w, r, recovery.Reply{Login: r.PostFormValue("username"), Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
+		p.showCode(w, r, status, alert)
+	})
+}
+
+// answer hands an answer to the engine; again shows the form that it came
+// from.
+func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.Reply, again func(int, *render.Alert)) {
+	reply.Source, reply.Address = web.ClientRange(r), web.ClientAddr(r).String()
+	proven, err := p.Recovery.Answer(r.Context(), reply)
+	var slow *recovery.SlowDown
+	switch {
+	case errors.As(err, &slow):
+		again(http.StatusTooManyRequests, slowDown(slow))
+	case errors.Is(err, recovery.ErrWrong):
+		again(http.StatusBadRequest, &render.Alert{Key: render.AlertBadCode, Field: "code"})
+	case err != nil:
+		p.Unavailable(w, r, err)
+	default:
+		p.Cookies.Set(w, cookieProof, proven.Proof, proven.Life)
+		p.Cookies.Delete(w, cookieLink)
+		p.to(w, r, "/recover/password")
+	}
+}
+
+// link is where the links of messages lead. The first request takes the token
+// out of the address; none consumes anything, since it is not always a person
+// who opens a link (R-REC-06, R-REC-27).
+func (p *Portal) link(w http.ResponseWriter, r *http.Request) {
+	if token := r.URL.Query().Get("t"); token != "" {
+		p.Cookies.Set(w, cookieLink, token, attemptLife)
+		p.to(w, r, "/recover/link")
+		return
+	}
+	p.showLink(w, r, http.StatusOK)
+}
+
+func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int) {
+	seen, err := p.Recovery.Look(r.Context(), p.Cookies.Get(r, cookieLink))
+	if err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	frame := render.Frame{Step: 2, Return: seen.Return}
+	if seen.Fate == recovery.Open {
+		p.Pages.Render(w, r, status, render.Opened{Frame: frame, Purpose: render.Purpose(seen.Purpose), Code: seen.Code, ValidUntil: seen.Until})
+		return
+	}
+	frame.Step, frame.Action = 0, "/recover"
+	if seen.Purpose == recovery.Activate {
+		frame.Action = "/activate"
+	}
+	frame.Hidden = returnField(seen.Return)
+	p.Pages.Render(w, r, http.StatusGone, render.Expired{Frame: frame, Purpose: render.Purpose(or(seen.Purpose, recovery.Reset)), Fate: render.Fate(seen.Fate), At: seen.At})
+}
+
+func (p *Portal) postLink(w http.ResponseWriter, r *http.Request) {
+	p.answer(w, r, recovery.Reply{Link: p.Cookies.Get(r, cookieLink)}, func(status int, _ *render.Alert) {
+		p.showLink(w, r, status)
+	})
+}
+
+func (p *Portal) password(w http.ResponseWriter, r *http.Request) {
+	ready, err := p.Recovery.Proven(r.Context(), p.Cookies.Get(r, cookieProof))
+	if err != nil {
+		p.noProof(w, r, err)
+		return
+	}
+	p.showPassword(w, r, http.StatusOK, ready, nil)
+}
+
+func (p *Portal) showPassword(w http.ResponseWriter, r *http.Request, status int, ready recovery.Ready, alert *render.Alert) {
+	p.Pages.Render(w, r, status, render.Password{Purpose: render.Purpose(ready.Purpose), Login: ready.Login, Minimum: p.Recovery.Policy.Minimum(),
+		Frame: render.Frame{Step: 3, Alert: alert, Return: ready.Return, NoDoors: true}})
+}
+
+func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
+	if render.SwitchesLanguage(r) {
+		p.password(w, r)
+		return
+	}
+	proof := p.Cookies.Get(r, cookieProof)
+	ready, err := p.Recovery.Complete(r.Context(), proof, secret.New(r.PostFormValue("password")), web.ClientAddr(r).String())
+	var refused *recovery.Refused
+	switch {
+	case errors.As(err, &refused):
+		alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
+		for _, reason := range refused.Reasons {
+			alert.Details = append(alert.Details, refusedKey(reason))
+		}
+		p.showPassword(w, r, http.StatusUnprocessableEntity, ready, alert)
+		return
+	case errors.Is(err, directory.ErrUnavailable) && ready.Login != "":
+		p.Logger.ErrorContext(r.Context(), "password not set", "ref", web.Reference(r), "err", err)
+		w.Header().Set("Retry-After", retryAfter)
+		p.showPassword(w, r, http.StatusServiceUnavailable, ready, &render.Alert{Key: render.AlertUnavailable})
+		return
+	case err != nil:
+		p.noProof(w, r, err)
+		return
+	}
+	p.Cookies.Delete(w, cookieProof)
+	p.Cookies.Delete(w, cookieAttempt)
+	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(ready.Purpose)), ready.Return))
+}
+
+// noProof sends somebody who has none, or none any more, to get one.
+func (p *Portal) noProof(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, recovery.ErrNoProof) || errors.Is(err, recovery.ErrState) {
+		p.Cookies.Delete(w, cookieProof)
+		p.showAgain(w, r)
+		return
+	}
+	p.Unavailable(w, r, err)
+}
+
+// showAgain offers to begin again from the page of the first step.
+func (p *Portal) showAgain(w http.ResponseWriter, r *http.Request) {
+	p.Pages.Render(w, r, http.StatusGone, render.Identify{Purpose: render.PurposeReset, Frame: render.Frame{
+		Step: 1, Action: "/recover", Alert: &render.Alert{Key: render.AlertStartAgain}}})
+}
+
+func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
+	purpose := recovery.Reset
+	if r.URL.Query().Get("purpose") == string(recovery.Activate) {
+		purpose = recovery.Activate
+	}
+	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), LoginURL: p.Pages.URL(or(local(r), "/login")), Frame: render.Frame{NoDoors: true}})
+}
+
+// keep seals something of the page's own into a cookie.
+func (p *Portal) keep(w http.ResponseWriter, name string, value any) {
+	plain, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // plain data
+	}
+	p.Cookies.Set(w, name, p.Keys.Box("portal "+name).Seal(plain, ""), attemptLife)
+}
+
+func (p *Portal) asked(r *http.Request) (asked, bool) {
+	var ask asked
+	plain, err := p.Keys.Box("portal "+cookieAttempt).Open(p.Cookies.Get(r, cookieAttempt), "")
+	return ask, err == nil && json.Unmarshal(plain, &ask) == nil
+}
+
+func slowDown(s *recovery.SlowDown) *render.Alert {
+	return &render.Alert{Key: render.AlertSlowDown, At: time.Now().Add(s.Wait), Links: []render.Link{{Key: render.LinkHelp, URL: "/help"}}}
+}
+
+func refusedKey(reason string) string { return "password.refused." + reason }
+
+// local is the local path to come back to, empty without a safe one.
+func local(r *http.Request) string {
+	if back := r.FormValue("return"); web.LocalPath(back) {
+		return back
+	}
+	return ""
+}
+
+func keepReturn(r *http.Request) []render.Field { return returnField(local(r)) }
+
+func returnField(back string) []render.Field {
+	if back == "" {
+		return nil
+	}
+	return []render.Field{{Name: "return", Value: back}}
+}
+
+func withReturn(path, back string) string {
+	if back == "" {
+		return path
+	}
+	u, err := url.Parse(path)
+	if err != nil {
+		return path // a constant of ours
+	}
+	query := u.Query()
+	query.Set("return", back)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+func or[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}

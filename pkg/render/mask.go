@@ -1,0 +1,60 @@
+package render
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/loge-idp/loge/pkg/secret"
+)
+
+// dots stand for any number of characters: the mask must not tell a length
+// (requirement R24).
+const dots = "••••"
+
+// MaskMail is an address as far as it may be shown: j••••@e••••. Whatever is
+// not an address masks to the same shape.
+func MaskMail(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	return initial(local) + dots + "@" + initial(domain) + dots
+}
+
+// MaskPhone is a phone number as far as it may be shown: •••• 42.
+func MaskPhone(number string) string {
+	var digits []rune
+	for _, r := range number {
+		if r >= '0' && r <= '9' {
+			digits = append(digits, r)
+		}
+	}
+	if len(digits) < 2 {
+		return dots
+	}
+	return dots + "\u00a0" + string(digits[len(digits)-2:])
+}
+
+func initial(text string) string {
+	r, size := utf8.DecodeRuneInString(text)
+	if size == 0 || r == utf8.RuneError {
+		return ""
+	}
+	return string(r)
+}
+
+// DecoyMail is the mask shown for a login that nobody has: always the same one
+// for the same login, like the mask of a personal address.
+func DecoyMail(d *secret.Deriver, login string) string {
+	const first, hosts = "abcdefghijlmnprstv", "gggghhlfofsy"
+	pick := func(letters, part string) string {
+		n := 0
+		for _, digit := range d.Digits(6, "mask", part, login) {
+			n = n*10 + int(digit-'0')
+		}
+		return letters[n%len(letters):][:1]
+	}
+	return MaskMail(pick(first, "local") + "@" + pick(hosts, "host"))
+}
+
+// DecoyPhone is DecoyMail for a phone number.
+func DecoyPhone(d *secret.Deriver, login string) string {
+	return MaskPhone(d.Digits(2, "mask", "phone", login))
+}

@@ -1,0 +1,207 @@
+// Package render owns how things look and read: templates, locales, styles and
+// the layers by which a site changes them.
+//
+// Everything is read, parsed and checked once, by Open: a template that names
+// a message which does not exist is an error at start, not a broken page in
+// September. A page is rendered to memory first, so that an error never leaves
+// half of one.
+package render
+
+import (
+	"bytes"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/loge-idp/loge/templates"
+)
+
+// Config is what Open needs. Only Issuer is required.
+type Config struct {
+	Site Site
+	// Issuer is the one public URL: its path is put in front of every link.
+	Issuer string
+	// Layers lie over the shipped templates, the highest first: the site's
+	// folder, then those of plugins. Each has pages/, mail/, locales/ and
+	// static/, as far as it replaces something.
+	Layers []fs.FS
+	// Now is the clock of the helpdesk's hours; time.Now when nil.
+	Now func() time.Time
+	// Logger is told of a page that could not be rendered; slog.Default when
+	// nil.
+	Logger *slog.Logger
+}
+
+// Pages renders pages and mails. It is safe for concurrent use.
+type Pages struct {
+	site       site
+	base       string
+	secure     bool
+	now        func() time.Time
+	logger     *slog.Logger
+	catalog    *Catalog
+	sets       map[string]*set
+	assets     map[string]asset
+	assetPaths map[string]string
+	icon       htmltemplate.URL
+}
+
+// Open reads all layers and checks them: every page and mail of this package
+// must be there, every message a template names must exist in every language.
+// An error names the file and the key.
+func Open(config Config) (*Pages, error) {
+	issuer, err := url.Parse(config.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
+	}
+	p := &Pages{
+		base:   strings.TrimSuffix(issuer.Path, "/"),
+		secure: issuer.Scheme == "https",
+		now:    config.Now,
+		logger: config.Logger,
+		sets:   map[string]*set{},
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if p.logger == nil {
+		p.logger = slog.Default()
+	}
+	if p.site, err = config.Site.check(); err != nil {
+		return nil, fmt.Errorf("site.%w", err)
+	}
+	layers := append(Overlay(nil), config.Layers...)
+	layers = append(layers, templates.FS)
+	if p.catalog, err = OpenCatalog(layers, config.Site.Language); err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	if err := p.Require(messageKeys()...); err != nil {
+		return nil, err
+	}
+	if err := p.loadStatic(layers); err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	p.icon = favicon(p.site.key, p.site.brass)
+	for _, lang := range p.catalog.Languages() {
+		if p.sets[lang], err = p.parse(layers, lang); err != nil {
+			return nil, fmt.Errorf("templates: %w", err)
+		}
+		for _, view := range pageViews {
+			if _, ok := p.sets[lang].pages[view.Page()]; !ok {
+				return nil, fmt.Errorf("templates: pages/%s.html: is missing", view.Page())
+			}
+		}
+		for _, view := range mailViews {
+			for _, suffix := range []string{".subject", ".txt", ".html"} {
+				if !p.sets[lang].hasMail(view.Mail() + suffix) {
+					return nil, fmt.Errorf("templates: mail/%s%s: is missing", view.Mail(), suffix)
+				}
+			}
+		}
+	}
+	return p, nil
+}
+
+func (s *set) hasMail(file string) bool { return s.mails[file] != nil || s.texts[file] != nil }
+
+// Require checks that messages exist whose keys are made from values of the
+// caller's, such as the reasons of a password policy. Call it at start.
+func (p *Pages) Require(keys ...string) error {
+	for _, key := range keys {
+		if !p.catalog.Has(key) {
+			return fmt.Errorf("templates: locales/%s.json: no message %q", p.catalog.tags[0], key)
+		}
+	}
+	return nil
+}
+
+// URL puts the path of the issuer in front of a path of ours.
+func (p *Pages) URL(path string) string { return p.base + path }
+
+// layout is what pages/layout.html gets; it passes View on to the page.
+type layout struct {
+	View   View
+	Frame  Frame
+	Lang   string
+	Switch []switchTo
+}
+
+// switchTo is one other language: its tag, its own name, and the same page in
+// it.
+type switchTo struct{ Tag, Name, URL string }
+
+// Render writes a page, in the language of the request. When the person chose
+// that language here, a cookie remembers it for a year. A page that cannot be
+// rendered is logged and answered by one line of text.
+func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, view View) {
+	lang := p.Language(r)
+	var out bytes.Buffer
+	if err := p.execute(&out, r, lang, view); err != nil {
+		p.logger.LogAttrs(r.Context(), slog.LevelError, "page not rendered", slog.String("page", view.Page()), slog.Any("error", err))
+		http.Error(w, "Cette page ne peut pas s’afficher. / This page cannot be shown.", http.StatusInternalServerError)
+		return
+	}
+	if chosen, ok := p.catalog.match(wishes(r.FormValue(languageParam))); ok && chosen == lang {
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: 365 * 24 * 3600,
+			Secure: p.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", lang)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; form-action 'self'"+
+		formActions(view.frame().FormTargets)+"; frame-ancestors 'none'; base-uri 'none'")
+	w.WriteHeader(status)
+	_, _ = out.WriteTo(w) // the browser has gone: nobody is left to tell
+}
+
+func (p *Pages) execute(out *bytes.Buffer, r *http.Request, lang string, view View) error {
+	page, ok := p.sets[lang].pages[view.Page()]
+	if !ok {
+		return fmt.Errorf("pages/%s.html: is missing", view.Page())
+	}
+	data := layout{View: view, Frame: view.frame(), Lang: lang}
+	for _, tag := range p.catalog.Languages() {
+		if tag == lang {
+			continue
+		}
+		name, err := p.catalog.Text(tag, "language.name")
+		if err != nil {
+			return err
+		}
+		query := r.URL.Query()
+		query.Set(languageParam, tag)
+		data.Switch = append(data.Switch, switchTo{tag, name, "?" + query.Encode()})
+	}
+	return page.Execute(out, data)
+}
+
+// formActions are the sources of form-action for the places to which an answer
+// to the form may redirect. Chromium holds every redirect after a form against
+// the directive, those of the application included: one that sends people on
+// to another origin, as a broker does, would end on a dead page if its own
+// origin alone were named. So it is the scheme that is.
+func formActions(targets []string) string {
+	var schemes []string
+	for _, target := range targets {
+		if u, err := url.Parse(target); err == nil && u.Scheme != "" {
+			schemes = append(schemes, " "+u.Scheme+":")
+		}
+	}
+	slices.Sort(schemes)
+	return strings.Join(slices.Compact(schemes), "")
+}
+
+// favicon is the house in sixteen pixels, within the page so that it costs no
+// request: the brass line over a door of the key colour.
+func favicon(key, brass Colour) htmltemplate.URL {
+	svg := fmt.Sprintf(`<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><path fill='%s' d='M0 0h16v3H0z'/><path fill='%s' d='M2 5h12v11H2z'/><path fill='#fff' d='M8 8a1.6 1.6 0 0 1 .8 3v3H7.2v-3A1.6 1.6 0 0 1 8 8z'/></svg>`, brass, key)
+	return htmltemplate.URL("data:image/svg+xml," + url.PathEscape(svg))
+}

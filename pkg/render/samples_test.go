@@ -1,0 +1,120 @@
+package render_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/render"
+)
+
+// tuesday is 10:42 in Paris, while the helpdesk of the samples is open.
+var tuesday = time.Date(2026, 9, 15, 8, 42, 0, 0, time.UTC)
+
+var valmont = render.Site{
+	Name:         render.Text{"fr": "Université de Valmont", "en": "University of Valmont"},
+	Account:      render.Text{"fr": "de l’université", "en": "university"},
+	LoginExample: "elefevre",
+	Help: render.Help{
+		Phone:  "04 00 00 00 00",
+		Mail:   "assistance@univ-valmont.example",
+		Place:  render.Text{"fr": "Bâtiment A, rez-de-chaussée", "en": "Building A, ground floor"},
+		Hours:  render.Hours{"mon-fri": "09:00-18:00"},
+		Closed: []string{"2026-11-11", "2026-12-21/2027-01-03"},
+	},
+	Links: render.Links{
+		Legal: "https://univ-valmont.example/mentions", Privacy: "https://univ-valmont.example/rgpd",
+		Extend: "https://univ-valmont.example/prolonger", Portal: "https://ent.univ-valmont.example/",
+	},
+}
+
+// open gives the pages of the sample site, on the issuer given.
+func open(t testing.TB, issuer string) *render.Pages {
+	t.Helper()
+	pages, err := render.Open(render.Config{Site: valmont, Issuer: issuer,
+		Now: func() time.Time { return tuesday }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// get renders one page as a browser of this language would ask for it.
+func get(pages *render.Pages, lang string, status int, view render.View) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, "/page", nil)
+	r.Header.Set("Accept-Language", lang)
+	w := httptest.NewRecorder()
+	pages.Render(w, r, status, view)
+	return w
+}
+
+type sample struct {
+	name string
+	view render.View
+}
+
+// samples are every page, in every shape that it can take.
+func samples() []sample {
+	moodle := render.Frame{Destination: "Moodle", Return: "/login?ask=1", Hidden: []render.Field{{Name: "csrf", Value: "sealed"}}}
+	step := func(n int) render.Frame {
+		f := moodle
+		f.Step = n
+		return f
+	}
+	alert := func(f render.Frame, a render.Alert) render.Frame {
+		f.Alert = &a
+		return f
+	}
+	grace := time.Date(2026, 12, 31, 22, 59, 59, 0, time.UTC)
+	later := tuesday.Add(time.Hour)
+	wayOut := []render.Link{{Key: render.LinkRecover, URL: "/recover"}, {Key: render.LinkHelp, URL: "/help"}}
+	all := []sample{
+		{"login", render.Login{Frame: moodle}},
+		{"login-alone", render.Login{}},
+		{"login-wrong", render.Login{Frame: alert(moodle, render.Alert{Key: render.AlertBadCredentials, Field: "password", Links: wayOut}), Username: "elefevre"}},
+		{"login-slow", render.Login{Frame: alert(moodle, render.Alert{Key: render.AlertSlowDown, At: later, Links: wayOut}), Username: "elefevre", Remember: true}},
+		{"logout-confirm", render.LogoutConfirm{Frame: render.Frame{NoDoors: true}, Login: "elefevre"}},
+		{"loggedout", render.LoggedOut{}},
+		{"loggedout-back", render.LoggedOut{Frame: render.Frame{Destination: "Moodle"}, ContinueURL: "https://moodle.univ-valmont.example/"}},
+		{"signedin", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Élodie Lefèvre", Login: "elefevre"}},
+		{"signedin-grace", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Karim Benali", Login: "kbenali", GraceEnds: grace}},
+		{"grace", render.Grace{Frame: moodle, Ends: grace}},
+		{"recover", render.Identify{Frame: step(1), Purpose: render.PurposeReset}},
+		{"activate", render.Identify{Frame: step(1), Purpose: render.PurposeActivate}},
+		{"sent", render.Sent{Frame: step(2), Purpose: render.PurposeReset, SentAt: tuesday, ValidUntil: later}},
+		{"sent-wrong", render.Sent{Frame: alert(step(2), render.Alert{Key: render.AlertBadCode, Field: "code"}), SentAt: tuesday, ValidUntil: later, Code: "123"}},
+		{"sent-again", render.Sent{Frame: alert(step(2), render.Alert{Key: render.AlertResent, Good: true}), SentAt: tuesday, ValidUntil: later}},
+		{"code", render.Code{Frame: step(2)}},
+		{"link", render.Opened{Frame: step(2), Purpose: render.PurposeReset, Code: "482 913", ValidUntil: later}},
+		{"password", render.Password{Frame: step(3), Purpose: render.PurposeReset, Login: "elefevre", Minimum: 12}},
+		{"password-refused", render.Password{Frame: alert(step(3), render.Alert{Key: render.AlertWeakPassword, Field: "password",
+			Details: []string{"password.refused.too_short", "password.refused.contains_context"}}),
+			Purpose: render.PurposeActivate, Login: "elefevre", Minimum: 12}},
+		{"done", render.Done{Frame: moodle, Purpose: render.PurposeReset, LoginURL: "/login?ask=1"}},
+		{"formpost", render.FormPost{Frame: moodle, Target: "https://moodle.univ-valmont.example/cas", Fields: []render.Field{{Name: "ticket", Value: "ST-1"}}}},
+		{"help", render.HelpPage{Frame: render.Frame{NoDoors: true}}},
+		{"accessibility", render.Accessibility{Frame: render.Frame{NoDoors: true}}},
+		{"box-empty", render.Box{Frame: render.Frame{NoDoors: true}}},
+		{"box", render.Box{Frame: render.Frame{NoDoors: true}, Messages: []render.BoxMessage{
+			{URL: "/demo/messages/1", Kind: "mail", At: tuesday, To: "elodie@example.org", Subject: "Votre lien pour choisir un nouveau mot de passe"}}}},
+		{"box-message", render.BoxMessage{Frame: render.Frame{NoDoors: true}, At: tuesday, To: "elodie@example.org",
+			Subject: "Votre lien pour choisir un nouveau mot de passe", Text: "Bonjour,\n\nOuvrez ce lien\u00a0:\nhttps://auth.univ-valmont.example/recover/open?t=abcdefghijklmnopqrstuvwxyz0123456789",
+			Links: []string{"https://auth.univ-valmont.example/recover/open?t=abcdefghijklmnopqrstuvwxyz0123456789"}}},
+	}
+	for _, kind := range []render.ProblemKind{render.ProblemBadRequest, render.ProblemForbidden, render.ProblemNotFound, render.ProblemTooMany,
+		render.ProblemInternal, render.ProblemUnavailable, render.ProblemApplication} {
+		all = append(all, sample{"error-" + string(kind), render.Problem{Kind: kind, Reference: "K7QM-2XDB"}})
+	}
+	for _, reason := range []render.Reason{render.ReasonNotActivated, render.ReasonExpired, render.ReasonClosed, render.ReasonAdministrative,
+		render.ReasonSecurity, render.ReasonTooManyTries, render.ReasonUnknownState, render.ReasonApplication} {
+		all = append(all, sample{"refused-" + string(reason), render.Refused{Frame: moodle, Reason: reason}})
+	}
+	for _, fate := range []render.Fate{render.FateUsed, render.FateReplaced, render.FateExpired, render.FateUnknown} {
+		all = append(all, sample{"expired-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeReset, Fate: fate, At: tuesday}},
+			sample{"expired-undated-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeActivate, Fate: fate}})
+	}
+	return all
+}

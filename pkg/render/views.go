@@ -1,0 +1,427 @@
+package render
+
+import "time"
+
+// View is what one page shows: plain data without wording. Page names its
+// file, pages/<name>.html. Every View embeds Frame.
+type View interface {
+	Page() string
+	frame() Frame
+}
+
+// Frame is what every page may have. The zero Frame is right for most.
+type Frame struct {
+	// Destination is the application to which the person is on the way, by
+	// the name people know; empty without one.
+	Destination string
+	// Alert is the news, good or bad, that has the focus; nil without any.
+	Alert *Alert
+	// Action is the path to which the page's form is posted; the same URL when
+	// empty.
+	Action string
+	// Hidden are fields that the form carries along.
+	Hidden []Field
+	// FormTargets are the URLs to which the answer to the form may redirect:
+	// the redirect URI of the application. Without them the browser follows no
+	// redirect away from this site.
+	FormTargets []string
+	// Return is the local path to come back to from a detour by one of the
+	// doors; empty without one.
+	Return string
+	// Step is the step of a recovery: 1 who you are, 2 prove it, 3 choose a
+	// password; 0 elsewhere.
+	Step int
+	// NoDoors leaves out the three doors, on pages that are a detour already.
+	NoDoors bool
+}
+
+func (f Frame) frame() Frame { return f }
+
+// Invalid reports whether the alert is about the field of this id.
+func (f Frame) Invalid(field string) bool { return f.Alert != nil && f.Alert.Field == field }
+
+// Field is a hidden field of a form.
+type Field struct{ Name, Value string }
+
+// Alert is a box that says what happened and what to do, in the messages
+// alert.<Key>.title and alert.<Key>.text.
+type Alert struct {
+	Key   AlertKey
+	Good  bool   // good news, not an error
+	Field string // the id of the field at fault, or empty
+	// At is the argument {time} of the text: when to try again.
+	At time.Time
+	// Details are more sentences, by the whole keys of their messages: the
+	// reasons why a password was refused. Pages.Require checks them at start.
+	Details []string
+	// Links are the ways out.
+	Links []Link
+}
+
+// AlertKey names what happened.
+type AlertKey string
+
+// The alerts.
+const (
+	AlertBadCredentials AlertKey = "bad_credentials" // wrong login or password: which one is never said
+	AlertMissing        AlertKey = "missing"         // a field was left empty
+	AlertSlowDown       AlertKey = "slow_down"       // too many failures: from At on
+	AlertUnavailable    AlertKey = "unavailable"     // the directory or the store does not answer: what was typed is kept
+	AlertBadCode        AlertKey = "bad_code"        // a code that is wrong or no longer valid
+	AlertWeakPassword   AlertKey = "weak_password"   // refused by the policy or the directory: Details says why
+	AlertStartAgain     AlertKey = "start_again"     // this way to prove has ended: begin a new one
+	AlertResent         AlertKey = "resent"          // a message was sent again
+	AlertOtherBrowser   AlertKey = "other_browser"   // the form was made for another browser: give the credentials again
+	AlertSignedOut      AlertKey = "signed_out"      // the session ended meanwhile
+)
+
+var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut}
+
+// Link is a way out, worded by the message link.<Key>.
+type Link struct {
+	Key LinkKey
+	URL string // a local path below the issuer
+}
+
+// LinkKey names where a link leads.
+type LinkKey string
+
+// The links.
+const (
+	LinkRecover  LinkKey = "recover"
+	LinkActivate LinkKey = "activate"
+	LinkCode     LinkKey = "code"
+	LinkHelp     LinkKey = "help"
+	LinkLogin    LinkKey = "login"
+)
+
+var linkKeys = []LinkKey{LinkRecover, LinkActivate, LinkCode, LinkHelp, LinkLogin}
+
+// Purpose is what a recovery is for.
+type Purpose string
+
+// The purposes.
+const (
+	PurposeReset    Purpose = "reset"
+	PurposeActivate Purpose = "activate"
+)
+
+var purposes = []Purpose{PurposeReset, PurposeActivate}
+
+// Login is the page that asks for a login and a password. It posts username,
+// password and remember.
+type Login struct {
+	Frame
+	Username string // as typed before
+	Remember bool
+}
+
+// Problem is the page of something that went wrong, for any status of 400 and
+// above.
+type Problem struct {
+	Frame
+	Kind ProblemKind
+	// Reference is what the helpdesk finds in the log.
+	Reference string
+}
+
+// ProblemKind is the class of a problem: what happened and what to do are the
+// messages problem.<kind>.*.
+type ProblemKind string
+
+// The problems.
+const (
+	ProblemBadRequest  ProblemKind = "bad_request"
+	ProblemForbidden   ProblemKind = "forbidden" // a form from another site, or none of ours
+	ProblemNotFound    ProblemKind = "not_found"
+	ProblemTooMany     ProblemKind = "too_many"
+	ProblemInternal    ProblemKind = "internal"
+	ProblemUnavailable ProblemKind = "unavailable" // the store or the directory does not answer
+	ProblemApplication ProblemKind = "application" // the application asked for something it may not
+)
+
+var problemKinds = []ProblemKind{ProblemBadRequest, ProblemForbidden, ProblemNotFound, ProblemTooMany,
+	ProblemInternal, ProblemUnavailable, ProblemApplication}
+
+// ProblemFor is the kind of problem of an HTTP status.
+func ProblemFor(status int) ProblemKind {
+	switch {
+	case status == 403:
+		return ProblemForbidden
+	case status == 404:
+		return ProblemNotFound
+	case status == 429:
+		return ProblemTooMany
+	case status == 503:
+		return ProblemUnavailable
+	case status >= 500:
+		return ProblemInternal
+	}
+	return ProblemBadRequest
+}
+
+// LogoutConfirm asks whether to sign out, when nothing proves that the person
+// asked for it.
+type LogoutConfirm struct {
+	Frame
+	Login string
+}
+
+// LoggedOut is the end of a session.
+type LoggedOut struct {
+	Frame
+	// ContinueURL leads back to a registered application, whose name is
+	// Frame.Destination; empty without one.
+	ContinueURL string
+}
+
+// SignedIn is where somebody arrives who is signed in and came for no
+// application.
+type SignedIn struct {
+	Frame
+	Name, Login string
+	GraceEnds   time.Time // zero when the account is not in grace
+}
+
+// Grace tells somebody at login that the account will close (requirement R13).
+type Grace struct {
+	Frame
+	Ends time.Time
+}
+
+// Refused is shown after a right password for an account whose state forbids
+// the login.
+type Refused struct {
+	Frame
+	Reason Reason
+	Since  time.Time // when it ended; zero when unknown
+}
+
+// Reason is the class of cause that a person may be told, worded by
+// refused.<reason>.*. The values are those of account.Reason.
+type Reason string
+
+// The reasons.
+const (
+	ReasonNotActivated   Reason = "not_activated"
+	ReasonExpired        Reason = "expired"
+	ReasonClosed         Reason = "closed"
+	ReasonAdministrative Reason = "administrative"
+	ReasonSecurity       Reason = "security"
+	ReasonTooManyTries   Reason = "too_many_tries"
+	ReasonUnknownState   Reason = "unknown_state"
+	// ReasonApplication: the account is well, but not for this application.
+	ReasonApplication Reason = "application"
+)
+
+var reasons = []Reason{ReasonNotActivated, ReasonExpired, ReasonClosed, ReasonAdministrative, ReasonSecurity,
+	ReasonTooManyTries, ReasonUnknownState, ReasonApplication}
+
+// Identify asks who somebody is, to recover or to activate an account. It
+// posts username.
+type Identify struct {
+	Frame
+	Purpose  Purpose
+	Username string
+}
+
+// Sent says that a message has left, if there is an account: the same page for
+// everybody (requirement R35). It posts code; the button resend posts
+// resend=yes.
+type Sent struct {
+	Frame
+	Purpose    Purpose
+	SentAt     time.Time
+	ValidUntil time.Time
+	Code       string // as typed before
+}
+
+// Code is the way in for somebody who has a code but not the page that asked
+// for it: another device, another day. It posts username and code.
+type Code struct {
+	Frame
+	Username, Code string
+}
+
+// Opened is the page of a link opened from a message. Opening it has consumed
+// nothing: the button does (requirement R31).
+type Opened struct {
+	Frame
+	Purpose    Purpose
+	Code       string // to type on the other device
+	ValidUntil time.Time
+}
+
+// Password asks for a new password. It posts password.
+type Password struct {
+	Frame
+	Purpose Purpose
+	// Login tells the browser's password keeper whose password this is.
+	Login   string
+	Minimum int // characters
+}
+
+// Done says that the password is set. Nobody has been signed in by that.
+type Done struct {
+	Frame
+	Purpose Purpose
+	// LoginURL is where to sign in, towards Frame.Destination if there is one.
+	LoginURL string
+}
+
+// Expired is the page of a link that is no longer good. Its form posts to
+// Frame.Action for a new message.
+type Expired struct {
+	Frame
+	Purpose Purpose
+	Fate    Fate
+	At      time.Time // when that happened; zero when unknown
+}
+
+// Fate is what happened to a link.
+type Fate string
+
+// The fates.
+const (
+	FateUsed     Fate = "used"
+	FateReplaced Fate = "replaced" // a newer message has left
+	FateExpired  Fate = "expired"
+	FateUnknown  Fate = "unknown" // not a link of ours, or forgotten long since
+)
+
+var fates = []Fate{FateUsed, FateReplaced, FateExpired, FateUnknown}
+
+// FormPost carries an answer to an application by a form: CAS method=POST,
+// OIDC response_mode=form_post. Without a script it has a button.
+type FormPost struct {
+	Frame
+	Target string // the URL of the application; the only form-action
+	Fields []Field
+}
+
+// frame lets the form leave for its target.
+func (v FormPost) frame() Frame {
+	v.Frame.FormTargets = []string{v.Target}
+	return v.Frame
+}
+
+// HelpPage tells whom to ask.
+type HelpPage struct{ Frame }
+
+// Accessibility is the statement that French law asks for.
+type Accessibility struct{ Frame }
+
+// Box is the messages that a demonstration sent, the newest first.
+type Box struct {
+	Frame
+	Messages []BoxMessage
+}
+
+// BoxMessage is one of them. Page shows it whole.
+type BoxMessage struct {
+	Frame
+	URL     string // of the page that shows it
+	Kind    string // "mail" or "sms"
+	At      time.Time
+	To      string
+	Subject string
+	Text    string
+	Links   []string // the links in it, to press
+}
+
+// The names of the pages.
+
+// Page implements View.
+func (Login) Page() string         { return "login" }
+func (Problem) Page() string       { return "error" }
+func (LogoutConfirm) Page() string { return "logout-confirm" }
+func (LoggedOut) Page() string     { return "loggedout" }
+func (SignedIn) Page() string      { return "signedin" }
+func (Grace) Page() string         { return "grace" }
+func (Refused) Page() string       { return "refused" }
+func (v Identify) Page() string {
+	if v.Purpose == PurposeActivate {
+		return "activate"
+	}
+	return "recover"
+}
+func (Sent) Page() string          { return "sent" }
+func (Code) Page() string          { return "code" }
+func (Opened) Page() string        { return "link" }
+func (Password) Page() string      { return "password" }
+func (Done) Page() string          { return "done" }
+func (Expired) Page() string       { return "expired" }
+func (FormPost) Page() string      { return "formpost" }
+func (HelpPage) Page() string      { return "help" }
+func (Accessibility) Page() string { return "accessibility" }
+func (Box) Page() string           { return "box" }
+func (BoxMessage) Page() string    { return "box-message" }
+
+// pageViews are the pages that must be there.
+var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, SignedIn{}, Grace{}, Refused{},
+	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Sent{}, Code{}, Opened{}, Password{},
+	Done{}, Expired{}, FormPost{}, HelpPage{}, Accessibility{}, Box{}, BoxMessage{}}
+
+// MailLink is the mail with a link and a code.
+type MailLink struct {
+	Purpose    Purpose
+	Login      string // the reminder of the identifier
+	URL        string // whole, on the issuer
+	Code       string
+	SentAt     time.Time
+	ValidUntil time.Time // of the link
+	CodeUntil  time.Time
+}
+
+// MailChanged is the notice that a password was set.
+type MailChanged struct {
+	Login string
+	At    time.Time
+	URL   string // where to act if it was somebody else
+}
+
+// Mail implements MailView.
+func (m MailLink) Mail() string {
+	if m.Purpose == PurposeActivate {
+		return "activate"
+	}
+	return "reset"
+}
+
+// Mail implements MailView.
+func (MailChanged) Mail() string { return "notice-changed" }
+
+var mailViews = []MailView{MailLink{Purpose: PurposeReset}, MailLink{Purpose: PurposeActivate}, MailChanged{}}
+
+// messageKeys are the messages whose keys templates make from values.
+func messageKeys() []string {
+	var keys []string
+	add := func(prefix string, value string, suffixes ...string) {
+		for _, suffix := range suffixes {
+			keys = append(keys, prefix+"."+value+suffix)
+		}
+	}
+	for _, k := range alertKeys {
+		add("alert", string(k), ".title", ".text")
+	}
+	for _, k := range linkKeys {
+		add("link", string(k), "")
+	}
+	for _, k := range purposes {
+		add("purpose", string(k), ".opened", ".password", ".done", ".used")
+	}
+	for _, k := range problemKinds {
+		add("problem", string(k), ".title", ".what", ".do")
+	}
+	for _, k := range reasons {
+		add("refused", string(k), ".title", ".what", ".do")
+	}
+	for _, k := range fates {
+		add("expired", string(k), ".title")
+	}
+	for _, k := range []string{"none", "partial", "full"} {
+		add("accessibility", k, "")
+	}
+	return keys
+}

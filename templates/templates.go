@@ -1,0 +1,10 @@
+// Package templates holds the shipped pages, mails, locales and styles, which
+// a site or a plugin may replace file by file.
+package templates
+
+import "embed"
+
+// FS has pages/*.html, mail/*.{subject,txt,html}, locales/*.json and static/*.
+//
+//go:embed pages mail locales static
+var FS embed.FS
