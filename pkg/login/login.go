@@ -95,6 +95,8 @@ type Flow struct {
 	Pages     Pages
 	Audit     audit.Log
 	Limits    Limits
+	// Base is the path of the issuer, without a slash at its end.
+	Base string
 	// Resume serves the URL that asked, in process, once there is a session:
 	// the whole server.
 	Resume http.Handler
@@ -193,8 +195,14 @@ func (f *Flow) Require(w http.ResponseWriter, r *http.Request, req Request) *ses
 		if s.FromCredentials {
 			s.SetNote(noteFresh, secret.Hash(req.URL))
 		}
+		posted := s.JustStarted()
 		if err := f.Sessions.Commit(r.Context(), w, s); err != nil {
 			f.Pages.Unavailable(w, r, err)
+			return nil
+		}
+		if posted {
+			// The notice is a page with a URL of its own: it can be reloaded.
+			http.Redirect(w, r, f.Base+req.URL, http.StatusSeeOther)
 			return nil
 		}
 		f.Pages.GraceNotice(w, r, s.Account, f.seal(w, r, req.URL), req)

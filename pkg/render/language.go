@@ -27,21 +27,26 @@ func SwitchesLanguage(r *http.Request) bool {
 // person's own choice (parameter lang, then the cookie that remembers it),
 // what the application asked for (OIDC ui_locales, CAS locale), what the
 // browser asks for, the default.
-func (p *Pages) Language(r *http.Request) string {
-	if settled, ok := r.Context().Value(chosenKey{}).(string); ok {
+func (p *Pages) Language(r *http.Request) string { return p.choose(r).tag }
+
+func (p *Pages) choose(r *http.Request) choice {
+	if settled, ok := r.Context().Value(choiceKey{}).(choice); ok {
 		return settled
 	}
-	sources := []string{r.FormValue(languageParam)}
+	if tag, ok := p.catalog.match(wishes(r.FormValue(languageParam))); ok {
+		return choice{tag, true}
+	}
+	var sources []string
 	if cookie, err := r.Cookie(languageCookie); err == nil {
 		sources = append(sources, cookie.Value)
 	}
 	sources = append(sources, r.FormValue("ui_locales"), r.FormValue("locale"))
 	for _, source := range sources {
 		if tag, ok := p.catalog.match(wishes(source)); ok {
-			return tag
+			return choice{tag: tag}
 		}
 	}
-	return p.catalog.accept(limited(r.Header.Get("Accept-Language")))
+	return choice{tag: p.catalog.accept(limited(r.Header.Get("Accept-Language")))}
 }
 
 // wishes are the tags of a list as in ui_locales: separated by spaces.

@@ -140,14 +140,15 @@ type switchTo struct{ Tag, Name, URL string }
 // that language here, a cookie remembers it for a year. A page that cannot be
 // rendered is logged and answered by one line of text.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, view View) {
-	lang := p.Language(r)
+	choice := p.choose(r)
+	lang := choice.tag
 	var out bytes.Buffer
 	if err := p.execute(&out, r, lang, view); err != nil {
 		p.logger.LogAttrs(r.Context(), slog.LevelError, "page not rendered", slog.String("page", view.Page()), slog.Any("error", err))
 		http.Error(w, "Cette page ne peut pas s’afficher. / This page cannot be shown.", http.StatusInternalServerError)
 		return
 	}
-	if chosen, ok := p.catalog.match(wishes(r.FormValue(languageParam))); ok && chosen == lang {
+	if choice.fresh {
 		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: 365 * 24 * 3600,
 			Secure: p.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	}

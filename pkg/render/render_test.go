@@ -118,6 +118,13 @@ func TestR72LanguageSwitch(t *testing.T) {
 	if want := "loge-lang=en; Path=/; Max-Age=31536000; HttpOnly; Secure; SameSite=Lax"; w.Header().Get("Set-Cookie") != want {
 		t.Errorf("cookie %q", w.Header().Get("Set-Cookie"))
 	}
+	// The page asked for may be shown by another URL of ours, served within.
+	within := httptest.NewRequest(http.MethodGet, "/oidc/authorize?ui_locales=fr", nil).WithContext(pages.WithLanguage(post("lang=en")).Context())
+	w = httptest.NewRecorder()
+	pages.Render(w, within, 200, render.Login{})
+	if w.Header().Get("Content-Language") != "en" || !strings.HasPrefix(w.Header().Get("Set-Cookie"), "loge-lang=en;") {
+		t.Errorf("the choice is lost on the way: %v", w.Header())
+	}
 	for _, target := range []string{"/login", "/login?ui_locales=en", "/login?lang=xx", "/login?lang=../../etc"} {
 		w := httptest.NewRecorder()
 		pages.Render(w, httptest.NewRequest(http.MethodGet, target, nil), 200, render.Login{})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -108,6 +109,23 @@ func TestIssuerWithAPath(t *testing.T) {
 	}
 	if w := h.do("GET", "/login", ""); w.Code != 404 {
 		t.Errorf("outside the issuer: %d", w.Code)
+	}
+}
+
+func TestAgainServesAnotherRouteWithinARequest(t *testing.T) {
+	for issuer, base := range map[string]string{"https://auth.example.fr": "", "https://ent.example.fr/loge": "/loge"} {
+		h := newHost(t, func(c *web.Config) { c.Issuer = issuer })
+		h.Page("POST /leave", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			back := r.Clone(r.Context())
+			back.Method, back.URL, back.Body = http.MethodGet, &url.URL{Path: "/login"}, http.NoBody
+			h.Again(w, back)
+		}))
+		if w := h.do("POST", base+"/leave", "a=1"); !strings.HasPrefix(w.Body.String(), "GET /login ") {
+			t.Errorf("%s: %d %s", issuer, w.Code, w.Body)
+		}
+		if n := strings.Count(h.log.String(), "\n"); n != 1 {
+			t.Errorf("%s: %d lines in the log", issuer, n)
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
 	}
 	letter, err := m.env.Pages.Mail(c.Language, render.MailLink{
 		Purpose: render.Purpose(c.Purpose), Login: c.Account.Login, URL: c.URL(), Code: c.Digits(recovery.CodeLen),
-		SentAt: c.SentAt, ValidUntil: c.LinkUntil(),
+		SentAt: c.SentAt, ValidUntil: c.LinkUntil(), CodeUntil: c.CodeUntil(),
 	})
 	if err != nil {
 		return fmt.Errorf("emaillink: %w", err)
