@@ -1,0 +1,253 @@
+// Package ldap is the directory plugin for LDAP servers: OpenLDAP with SUPANN
+// or the school schema, Active Directory, 389 Directory Server.
+//
+// It keeps two sets of connections apart. Searches share a few that are bound
+// as the service account; a password is checked by a bind on a connection that
+// nobody else uses and that is never searched with. Changes are made on a
+// connection of their own. Every step has a deadline, no referral is followed,
+// and a connection that did anything odd is closed.
+package ldap
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/secret"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
+)
+
+// Config is the section of an LDAP directory.
+type Config struct {
+	// URLs are the servers, ldap://host[:port] or ldaps://host[:port], tried in
+	// order.
+	URLs []string `json:"urls"`
+	// StartTLS asks for TLS on ldap:// before anything else is sent (RFC 4511
+	// section 4.14).
+	StartTLS bool `json:"startTLS"`
+	// CA is a file of PEM certificates that sign the servers'; without it the
+	// system's are trusted.
+	CA string `json:"ca"`
+	// ServerName is the name in the servers' certificates, when it is not the
+	// one of the URL.
+	ServerName string `json:"serverName"`
+	// InsecurePlaintext lets passwords cross a network in the clear: ldap://
+	// without StartTLS to another host than this one. Only for a link that is
+	// protected by other means.
+	InsecurePlaintext bool `json:"insecurePlaintext"`
+
+	// BindDN and BindPassword are the service account that searches.
+	BindDN       string        `json:"bindDN"`
+	BindPassword secret.String `json:"bindPassword"`
+	// WriteDN and WritePassword are the one that sets passwords and states;
+	// unset, BindDN does.
+	WriteDN       string        `json:"writeDN"`
+	WritePassword secret.String `json:"writePassword"`
+
+	// Base is the DN under which the accounts are, Scope "sub" (the default)
+	// or "one".
+	Base  string `json:"base"`
+	Scope string `json:"scope"`
+
+	// Preset is a schema by name, "inetorgperson" when unset; see Presets.
+	Preset string `json:"preset"`
+	Schema
+	// OwnDomains are the institution's mail domains: an address there is not a
+	// rescue address (requirement R20).
+	OwnDomains []string `json:"ownDomains"`
+	// AbsentState is the status of an entry that says nothing of its state:
+	// "active" (the default), "pending" or "disabled" (R10).
+	AbsentState account.Status `json:"absentState"`
+	// LockoutDuration is the pwdLockoutDuration of the server's policy, after
+	// which its own lock no longer counts; unset, it holds until lifted.
+	LockoutDuration plugin.Duration `json:"lockoutDuration"`
+
+	// Timeout is for one operation, its connection included; 2s by default, so
+	// that a login, which is two, ends within 5 s whatever the servers do.
+	Timeout plugin.Duration `json:"timeout"`
+	Pool    Pool            `json:"pool"`
+
+	// Dial replaces URLs and TLS: for a directory inside this process.
+	Dial func(ctx context.Context) (net.Conn, error) `json:"-"`
+	// Now is the clock; nil for the system's.
+	Now func() time.Time `json:"-"`
+	// Logger is where faulty entries are reported; nil for slog's default.
+	Logger *slog.Logger `json:"-"`
+	// Observe, if set, is told of each operation sent: "search", "bind",
+	// "modify" or "extended".
+	Observe func(operation string) `json:"-"`
+}
+
+const defaultTimeout = 2 * time.Second
+
+// Pool is how many connections are kept.
+type Pool struct {
+	// Searches is the number of shared connections, 2 by default.
+	Searches int `json:"searches"`
+	// Binds is the most connections that check passwords at once, 8 by
+	// default. Those beyond wait for one.
+	Binds int `json:"binds"`
+}
+
+func init() {
+	// The decoder's own limit is 2 GiB. No entry of a person is near this one.
+	ber.MaxPacketLengthBytes = 4 << 20
+}
+
+// Open checks the configuration. It reaches no server: one that is down when
+// the program starts is found by the first operation and by Ping.
+func (c Config) Open(context.Context, struct{}) (directory.Directory, error) {
+	d, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (c Config) open() (*dir, error) {
+	schema, err := c.schema()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range schema.State {
+		if _, ok := sources[name]; !ok {
+			return nil, fmt.Errorf("state: nothing is called %q", name)
+		}
+	}
+	if _, ok := passwordChanges[schema.PasswordChange]; !ok {
+		return nil, fmt.Errorf("passwordChange: must be rfc3062, modify or ad, not %q", schema.PasswordChange)
+	}
+	if err := schema.Attributes.check(); err != nil {
+		return nil, err
+	}
+	if _, err := goldap.CompileFilter(schema.Filter); err != nil {
+		return nil, fmt.Errorf("filter: is no LDAP filter (RFC 4515): %w", err)
+	}
+	if _, err := goldap.ParseDN(c.Base); err != nil || c.Base == "" {
+		return nil, errors.New("base: must be the DN under which the accounts are, like ou=people,dc=univ,dc=fr")
+	}
+	scopes := map[string]int{"": goldap.ScopeWholeSubtree, "sub": goldap.ScopeWholeSubtree, "one": goldap.ScopeSingleLevel}
+	scope, ok := scopes[c.Scope]
+	if !ok {
+		return nil, fmt.Errorf("scope: must be sub or one, not %q", c.Scope)
+	}
+	switch c.AbsentState {
+	case "", account.Active, account.Pending, account.Disabled:
+	default:
+		return nil, fmt.Errorf("absentState: must be active, pending or disabled, not %q", c.AbsentState)
+	}
+	if c.BindDN == "" || c.BindPassword.Empty() {
+		return nil, errors.New("bindDN, bindPassword: the service account that searches is missing")
+	}
+	if (c.WriteDN == "") != c.WritePassword.Empty() {
+		return nil, errors.New("writeDN, writePassword: one of the two is missing")
+	}
+	servers, err := c.servers()
+	if err != nil {
+		return nil, err
+	}
+	if schema.PasswordChange == "ad" && !c.InsecurePlaintext && slices.ContainsFunc(servers, (*server).inTheClear) {
+		return nil, errors.New("passwordChange: Active Directory takes new passwords over TLS only; use ldaps://")
+	}
+	d := &dir{
+		schema:     schema,
+		base:       c.Base,
+		scope:      scope,
+		lookup:     parseLookup(schema.Attributes.Lookup),
+		ownDomains: c.OwnDomains,
+		absent:     cmp.Or(c.AbsentState, account.Active),
+		lockout:    time.Duration(c.LockoutDuration),
+		timeout:    c.Timeout.Or(defaultTimeout),
+		now:        c.Now,
+		log:        c.Logger,
+	}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	if d.log == nil {
+		d.log = slog.Default()
+	}
+	d.attributes = d.wanted()
+	d.dialer = &dialer{servers: servers, timeout: d.timeout, now: d.now, observe: c.Observe}
+	if d.dialer.observe == nil {
+		d.dialer.observe = func(string) {}
+	}
+	d.reader = credentials{c.BindDN, c.BindPassword}
+	d.writer = d.reader
+	if c.WriteDN != "" {
+		d.writer = credentials{c.WriteDN, c.WritePassword}
+	}
+	d.searches = newShared(d.dialer, d.reader, cmp.Or(c.Pool.Searches, 2))
+	d.binds = newExclusive(d.dialer, cmp.Or(c.Pool.Binds, 8))
+	return d, nil
+}
+
+// servers are the URLs made ready to dial.
+func (c Config) servers() ([]*server, error) {
+	if c.Dial != nil {
+		return []*server{{name: embedded, dial: c.Dial}}, nil
+	}
+	if len(c.URLs) == 0 {
+		return nil, errors.New("urls: is missing; write for instance [\"ldaps://ldap.univ.fr\"]")
+	}
+	var roots *x509.CertPool
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		roots = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca: %s holds no PEM certificate", c.CA)
+		}
+	}
+	var out []*server
+	for i, text := range c.URLs {
+		place := fmt.Sprintf("urls[%d]", i)
+		u, err := url.Parse(text)
+		if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			return nil, fmt.Errorf("%s: must be ldap://host[:port] or ldaps://host[:port]", place)
+		}
+		s := &server{name: u.Host}
+		port := cmp.Or(u.Port(), map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme])
+		switch {
+		case u.Scheme == "ldaps" && c.StartTLS:
+			return nil, fmt.Errorf("%s: ldaps:// is TLS already; leave startTLS out or write ldap://", place)
+		case u.Scheme == "ldaps", u.Scheme == "ldap" && c.StartTLS:
+			s.startTLS = c.StartTLS
+			s.tls = &tls.Config{ServerName: cmp.Or(c.ServerName, u.Hostname()), RootCAs: roots, MinVersion: tls.VersionTLS12}
+		case u.Scheme == "ldap":
+			if !c.InsecurePlaintext && !loopback(u.Hostname()) {
+				return nil, fmt.Errorf("%s: would send passwords in the clear; use ldaps://, or ldap:// with startTLS", place)
+			}
+		default:
+			return nil, fmt.Errorf("%s: must begin with ldap:// or ldaps://", place)
+		}
+		address := net.JoinHostPort(u.Hostname(), port)
+		s.dial = func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,213 @@
+package ldap
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/secret"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
+)
+
+// server is one of the directory's servers.
+type server struct {
+	name     string
+	dial     func(ctx context.Context) (net.Conn, error)
+	startTLS bool
+	tls      *tls.Config // nil: plaintext
+	failed   atomic.Int64
+}
+
+// cooling is how long a server that failed is asked last.
+const cooling = 10 * time.Second
+
+func (s *server) fail(now time.Time) { s.failed.Store(now.UnixNano()) }
+
+func (s *server) failedSince(then time.Time) bool { return s.failed.Load() > then.UnixNano() }
+
+// inTheClear reports whether passwords would cross a network readable.
+func (s *server) inTheClear() bool { return s.tls == nil && s.name != embedded }
+
+// embedded names the server that is dialled inside the process.
+const embedded = "embedded"
+
+// errNoAnswer is why an operation's own deadline ended it; any other end of a
+// context is the caller's, for which no server is to blame.
+var errNoAnswer = errors.New("no answer in time")
+
+func deadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, errNoAnswer)
+}
+
+// callerLeft reports whether ctx ended for a reason of the caller's.
+func callerLeft(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errNoAnswer)
+}
+
+// credentials are those of a service account.
+type credentials struct {
+	dn       string
+	password secret.String
+}
+
+// dialer makes connections that cannot hang.
+type dialer struct {
+	servers []*server
+	timeout time.Duration
+	now     func() time.Time
+	observe func(operation string)
+}
+
+// open connects to the first server that answers within ctx, which has a
+// deadline, and binds as whoever is given; nil stays anonymous.
+func (d *dialer) open(ctx context.Context, as *credentials) (*conn, error) {
+	now := d.now()
+	var order, failing []*server
+	for _, s := range d.servers {
+		if s.failedSince(now.Add(-cooling)) {
+			failing = append(failing, s)
+		} else {
+			order = append(order, s)
+		}
+	}
+	order = append(order, failing...)
+	var failures []error
+	for i, s := range order {
+		if ctx.Err() != nil { // no time is left: nothing is learnt about the next
+			failures = append(failures, context.Cause(ctx))
+			break
+		}
+		attempt, cancel := ctx, context.CancelFunc(func() {})
+		if i < len(order)-1 { // leave time for the next server
+			attempt, cancel = deadline(ctx, d.timeout/2)
+		}
+		c, err := d.connect(attempt, s, as)
+		cancel()
+		if err == nil {
+			return c, nil
+		}
+		failures = append(failures, fmt.Errorf("%s: %w", s.name, err))
+		if callerLeft(ctx) {
+			break
+		}
+		s.fail(now)
+	}
+	return nil, errors.Join(failures...)
+}
+
+// connect makes one connection: dial, TLS, and the bind of a service account,
+// each within ctx. Nothing is sent before TLS has verified the server.
+func (d *dialer) connect(ctx context.Context, s *server, as *credentials) (*conn, error) {
+	raw, err := s.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stream := net.Conn(boundedWrites{raw, d.timeout})
+	if s.tls != nil {
+		if stream, err = secure(ctx, stream, s); err != nil {
+			raw.Close()
+			return nil, err
+		}
+	}
+	c := &conn{Conn: goldap.NewConn(stream, s.tls != nil), server: s, born: d.now(), used: d.now()}
+	// An operation ends with its context. This is later, for what is still
+	// outstanding when nobody waits for it any more.
+	c.SetTimeout(2 * d.timeout)
+	c.Start()
+	if as == nil {
+		return c, nil
+	}
+	if as.dn == "" || as.password.Empty() {
+		c.Close()
+		return nil, errors.New("the service account has no name or no password")
+	}
+	d.observe("bind")
+	_, err = await(ctx, func() (*goldap.SimpleBindResult, error) {
+		return c.SimpleBind(goldap.NewSimpleBindRequest(as.dn, as.password.Reveal(), nil))
+	})
+	if err != nil {
+		go c.Close()
+		return nil, fmt.Errorf("bind as %s: %w", as.dn, err)
+	}
+	return c, nil
+}
+
+// startTLSOID names the StartTLS operation (RFC 4511 section 4.14.1).
+const startTLSOID = "1.3.6.1.4.1.1466.20037"
+
+// secure starts TLS. The StartTLS exchange is done here, before go-ldap has
+// the connection: its own has no deadline, and reads ahead, which would let
+// plaintext sent behind the answer be taken for protected.
+func secure(ctx context.Context, stream net.Conn, s *server) (net.Conn, error) {
+	if s.startTLS {
+		deadline, _ := ctx.Deadline()
+		stream.SetReadDeadline(deadline)
+		request := ber.NewSequence("LDAPMessage")
+		request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
+		extended := ber.Encode(ber.ClassApplication, ber.TypeConstructed, goldap.ApplicationExtendedRequest, nil, "ExtendedRequest")
+		extended.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, startTLSOID, "requestName"))
+		request.AppendChild(extended)
+		if _, err := stream.Write(request.Bytes()); err != nil {
+			return nil, fmt.Errorf("StartTLS: %w", err)
+		}
+		answer, err := ber.ReadPacket(stream)
+		if err != nil {
+			return nil, fmt.Errorf("StartTLS: %w", err)
+		}
+		if err := goldap.GetLDAPError(answer); err != nil {
+			return nil, fmt.Errorf("StartTLS refused: %w", err)
+		}
+		stream.SetReadDeadline(time.Time{})
+	}
+	secured := tls.Client(stream, s.tls)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return secured, nil
+}
+
+// boundedWrites gives each write a deadline: go-ldap writes from the one loop
+// that also hands out answers.
+type boundedWrites struct {
+	net.Conn
+	timeout time.Duration
+}
+
+func (c boundedWrites) Write(b []byte) (int, error) {
+	c.SetWriteDeadline(time.Now().Add(c.timeout))
+	return c.Conn.Write(b)
+}
+
+// await runs an operation, which ends by the connection's own timeout, and
+// waits for it no longer than ctx.
+func await[T any](ctx context.Context, operation func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := operation()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// isAnswer reports whether an error is a result the server sent, after which
+// the connection is as good as before.
+func isAnswer(err error) bool {
+	var result *goldap.Error
+	return errors.As(err, &result) && result.ResultCode < goldap.ErrorNetwork && result.Packet != nil
+}

@@ -1,0 +1,251 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
+
+	goldap "github.com/go-ldap/ldap/v3"
+	"golang.org/x/text/unicode/norm"
+)
+
+// dir is an opened directory.
+type dir struct {
+	schema     Schema
+	base       string
+	scope      int
+	lookup     []lookup
+	attributes []string // what a search asks for
+	ownDomains []string
+	absent     account.Status
+	lockout    lockout
+	timeout    time.Duration
+	now        func() time.Time
+	log        *slog.Logger
+
+	dialer         *dialer
+	reader, writer credentials
+	searches       *shared
+	binds          *exclusive
+}
+
+var (
+	_ directory.Directory = (*dir)(nil)
+	_ directory.Pinger    = (*dir)(nil)
+	_ directory.Examiner  = (*dir)(nil)
+)
+
+// Close closes the kept connections. Operations under way end first.
+func (d *dir) Close() error {
+	d.searches.close()
+	d.binds.close()
+	return nil
+}
+
+// lookup is an attribute in which logins are looked up.
+type lookup struct{ attribute, rule string }
+
+func parseLookup(list []string) []lookup {
+	var out []lookup
+	for _, l := range list {
+		attribute, rule, _ := strings.Cut(l, ":")
+		out = append(out, lookup{attribute, rule})
+	}
+	return out
+}
+
+// usualCases is the rule that no server knows: the value as typed, and in the
+// cases in which such names are usually stored.
+const usualCases = "usualCases"
+
+// filter is the items for one value (RFC 4515), to stand in an "or". The value
+// is escaped, so it can be nothing but a value.
+func (l lookup) filter(value string) string {
+	switch l.rule {
+	case "":
+		return "(" + l.attribute + "=" + goldap.EscapeFilter(value) + ")"
+	case usualCases:
+		var out string
+		lower := strings.ToLower(value)
+		forms := []string{value, lower, capitals(lower), strings.ToUpper(value)}
+		for i, form := range forms {
+			if !slices.Contains(forms[:i], form) {
+				out += lookup{attribute: l.attribute}.filter(form)
+			}
+		}
+		return out
+	}
+	return "(" + l.attribute + ":" + l.rule + ":=" + goldap.EscapeFilter(value) + ")"
+}
+
+// capitals writes the first letter of every part of a name large:
+// "jean-paul.petit" as "Jean-Paul.Petit".
+func capitals(lower string) string {
+	inWord := false
+	return strings.Map(func(r rune) rune {
+		first := !inWord
+		inWord = unicode.IsLetter(r)
+		if first {
+			return unicode.ToTitle(r)
+		}
+		return r
+	}, lower)
+}
+
+// wanted lists every attribute that a snapshot reads, once.
+func (d *dir) wanted() []string {
+	names := d.schema.Attributes
+	all := []string{names.ID, names.Login, names.Name, names.GivenName, names.FamilyName, names.Mail, names.Language}
+	for _, l := range d.lookup {
+		all = append(all, l.attribute)
+	}
+	for _, where := range slices.Concat(names.Emails, names.Phones) {
+		attribute, _, _ := strings.Cut(where, "{")
+		all = append(all, attribute)
+	}
+	all = append(all, names.Release...)
+	for _, name := range d.schema.State {
+		all = append(all, sources[name].attributes...)
+	}
+	var out []string
+	for _, a := range all {
+		if a != "" && !slices.ContainsFunc(out, func(o string) bool { return strings.EqualFold(o, a) }) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// maxLogin is the most bytes of a login that are looked up.
+const maxLogin = 256
+
+// typed cleans what somebody typed (requirement R1); empty when no account
+// can have that name.
+func typed(login string) string {
+	if len(login) > maxLogin || !utf8.ValidString(login) {
+		return ""
+	}
+	login = norm.NFC.String(strings.TrimSpace(login))
+	if strings.ContainsFunc(login, unicode.IsControl) {
+		return ""
+	}
+	return login
+}
+
+// Find implements directory.Reader by one search over all lookup attributes.
+func (d *dir) Find(ctx context.Context, login string) (account.Account, error) {
+	login = typed(login)
+	if login == "" {
+		return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+	}
+	var any strings.Builder
+	for _, l := range d.lookup {
+		any.WriteString(l.filter(login))
+	}
+	return d.one(ctx, "(|"+any.String()+")")
+}
+
+// Get implements directory.Reader.
+func (d *dir) Get(ctx context.Context, id account.ID) (account.Account, error) {
+	filter, ok := d.idFilter(id)
+	if !ok {
+		return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+	}
+	a, err := d.one(ctx, filter)
+	if err == nil && a.ID != id { // the server compares without regard to case
+		return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+	}
+	return a, err
+}
+
+func (d *dir) idFilter(id account.ID) (filter string, ok bool) {
+	if id == "" || !utf8.ValidString(string(id)) {
+		return "", false
+	}
+	name := d.schema.Attributes.ID
+	return lookup{attribute: name}.filter(idValue(name, id)), true
+}
+
+// one finds the one account that matches.
+func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
+	ctx, cancel := deadline(ctx, d.timeout)
+	defer cancel()
+	result, err := d.searches.search(ctx, d.request(filter))
+	return d.pick(result, err)
+}
+
+// request asks for two entries: one more than may match.
+func (d *dir) request(filter string) *goldap.SearchRequest {
+	return &goldap.SearchRequest{
+		BaseDN:           d.base,
+		Scope:            d.scope,
+		SizeLimit:        2,
+		EnforceSizeLimit: true,
+		TimeLimit:        int((d.timeout + time.Second - 1) / time.Second),
+		Filter:           "(&" + d.schema.Filter + filter + ")",
+		Attributes:       d.attributes,
+	}
+}
+
+// pick reads the answer to a request. Two entries are none (R2): which one was
+// meant is not for us to guess.
+func (d *dir) pick(result *goldap.SearchResult, err error) (account.Account, error) {
+	tooMany := goldap.IsErrorWithCode(err, goldap.LDAPResultSizeLimitExceeded) || errors.Is(err, goldap.ErrSizeLimitExceeded)
+	if err != nil && !tooMany {
+		return account.Account{}, unavailable("search", err)
+	}
+	switch {
+	case tooMany, len(result.Entries) > 1:
+		var where []string
+		for _, e := range result.Entries {
+			where = append(where, e.DN)
+		}
+		d.log.Warn("ldap: several entries answer to one login; none of them is used", "entries", where)
+		return account.Account{}, fmt.Errorf("ldap: several entries match: %w", directory.ErrNotFound)
+	case len(result.Entries) == 0:
+		return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+	}
+	a, err := d.snapshot(result.Entries[0])
+	if err != nil {
+		d.log.Warn("ldap: an entry cannot be used", "entry", result.Entries[0].DN, "reason", err)
+		return account.Account{}, fmt.Errorf("ldap: %w: %w", directory.ErrNotFound, err)
+	}
+	return a, nil
+}
+
+// maxPassword is the most bytes of a password that are sent (R-AUTH-21 of the
+// security battery: 1 KiB must work, more than 4 KiB must not reach LDAP).
+const maxPassword = 4 << 10
+
+// sendable reports whether a password may reach a server: some read it as a C
+// string, of which a NUL would be the end.
+func sendable(password string) bool {
+	return password != "" && len(password) <= maxPassword && !strings.ContainsRune(password, 0)
+}
+
+// Authenticate implements directory.Reader by a simple bind.
+func (d *dir) Authenticate(ctx context.Context, a account.Account, password secret.String) error {
+	if !sendable(password.Reveal()) || a.Handle == "" {
+		return fmt.Errorf("ldap: %w", directory.ErrBadPassword)
+	}
+	ctx, cancel := deadline(ctx, d.timeout)
+	defer cancel()
+	result, err := d.binds.bind(ctx, goldap.NewSimpleBindRequest(a.Handle, password.Reveal(),
+		[]goldap.Control{goldap.NewControlBeheraPasswordPolicy()}))
+	return bindOutcome(result, err)
+}
+
+// unavailable is a failure that is nobody's password.
+func unavailable(operation string, cause error) error {
+	return fmt.Errorf("ldap: %s: %w: %w", operation, directory.ErrUnavailable, cause)
+}

@@ -1,0 +1,127 @@
+package ldap
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/loge-idp/loge/pkg/account"
+
+	goldap "github.com/go-ldap/ldap/v3"
+)
+
+// entry is what was read of an LDAP entry: values by lower-case attribute
+// name, since servers answer in the case of their own schema.
+type entry map[string][]string
+
+func readEntry(from *goldap.Entry) entry {
+	e := make(entry, len(from.Attributes))
+	for _, a := range from.Attributes {
+		name, _, _ := strings.Cut(strings.ToLower(a.Name), ";") // options such as ;lang-fr
+		e[name] = append(e[name], a.Values...)
+	}
+	return e
+}
+
+func (e entry) all(attribute string) []string { return e[strings.ToLower(attribute)] }
+
+func (e entry) first(attribute string) string {
+	if values := e.all(attribute); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// labelled returns the values that carry a label, without it: of
+// "{SECOURS}a@b" under "{SECOURS}", "a@b" (SUPANN 2018, composite attributes).
+func (e entry) labelled(attribute, label string) []string {
+	var out []string
+	for _, v := range e.all(attribute) {
+		if hasLabel(v, label) {
+			out = append(out, v[len(label):])
+		}
+	}
+	return out
+}
+
+func hasLabel(value, label string) bool {
+	return len(value) >= len(label) && strings.EqualFold(value[:len(label)], label)
+}
+
+// snapshot makes the account. An entry that cannot be told from others for
+// ever, or that has no name, is none.
+func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
+	e, names := readEntry(from), d.schema.Attributes
+	ids := e.all(names.ID)
+	if len(ids) != 1 {
+		return account.Account{}, fmt.Errorf("entry has %d values of %s instead of one", len(ids), names.ID)
+	}
+	login := e.first(names.Login)
+	if login == "" {
+		return account.Account{}, fmt.Errorf("entry has no %s", names.Login)
+	}
+	now := d.now()
+	s := judge(d.schema.State, e, now, d.lockout, d.absent)
+	a := account.Account{
+		ID:         idText(names.ID, ids[0]),
+		Handle:     from.DN,
+		Login:      login,
+		Logins:     []string{login},
+		Name:       e.first(names.Name),
+		GivenName:  e.first(names.GivenName),
+		FamilyName: e.first(names.FamilyName),
+		Mail:       e.first(names.Mail),
+		Language:   e.first(names.Language),
+		Status:     s.status,
+		Reason:     s.reason,
+		Ends:       s.ends,
+		Contacts:   contacts(names, d.ownDomains, e),
+		Attributes: map[string][]string{},
+	}
+	if a.Name == "" {
+		a.Name = strings.TrimSpace(a.GivenName + " " + a.FamilyName)
+	}
+	for _, l := range d.lookup {
+		for _, v := range e.all(l.attribute) {
+			if !slices.ContainsFunc(a.Logins, func(known string) bool { return strings.EqualFold(known, v) }) {
+				a.Logins = append(a.Logins, v)
+			}
+		}
+	}
+	for _, name := range names.Release {
+		if values := e.all(name); len(values) > 0 {
+			a.Attributes[name] = values
+		}
+	}
+	return a, nil
+}
+
+// isGUID reports whether an identifier is Active Directory's, 16 bytes of
+// which the first three fields are little-endian (MS-DTYP 2.3.4).
+func isGUID(attribute string) bool { return strings.EqualFold(attribute, "objectGUID") }
+
+func idText(attribute, value string) account.ID {
+	if !isGUID(attribute) || len(value) != 16 {
+		return account.ID(value)
+	}
+	b := guidOrder([]byte(value))
+	return account.ID(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
+}
+
+// idValue is the attribute's value for an ID.
+func idValue(attribute string, id account.ID) string {
+	if !isGUID(attribute) {
+		return string(id)
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(string(id), "-", ""))
+	if err != nil || len(b) != 16 {
+		return string(id) // nobody's
+	}
+	return string(guidOrder(b))
+}
+
+// guidOrder turns one byte order of a GUID into the other.
+func guidOrder(b []byte) []byte {
+	return []byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]}
+}

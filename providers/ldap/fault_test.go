@@ -1,0 +1,410 @@
+package ldap_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/providers/ldap/slapdtest"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
+	"github.com/google/go-cmp/cmp"
+)
+
+const rightPassword = "Valmont-elefevre-2026"
+
+// login is what a login page does.
+func login(ctx context.Context, d directory.Directory) error {
+	a, err := d.Find(ctx, "elefevre")
+	if err != nil {
+		return err
+	}
+	return d.Authenticate(ctx, a, secret.New(rightPassword))
+}
+
+// counter counts operations.
+type counter struct {
+	mu  sync.Mutex
+	ops map[string]int
+}
+
+func (c *counter) observe(op string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ops == nil {
+		c.ops = map[string]int{}
+	}
+	c.ops[op]++
+}
+
+func (c *counter) take() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.ops
+	c.ops = nil
+	return out
+}
+
+func unavailable(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, directory.ErrUnavailable) {
+		t.Errorf("%s: %v; want ErrUnavailable", what, err)
+	}
+	for _, other := range []error{directory.ErrBadPassword, directory.ErrNotFound, directory.ErrLocked} {
+		if errors.Is(err, other) {
+			t.Errorf("%s: %v counts as a failure of the person", what, err)
+		}
+	}
+}
+
+// A server that accepts and never answers: each operation ends by its own
+// timeout, is tried once, and leaves no connection behind. With the default of
+// 2 s a login, which is two operations, so ends within 5 s.
+func TestSilentServer_FLDAP02(t *testing.T) {
+	silent := startFake(t, nil)
+	config := networks[0].config()
+	config.URLs, config.Timeout = []string{silent.url}, plugin.Duration(50*time.Millisecond)
+	d := open(t, config)
+	_, err := d.Find(t.Context(), "elefevre")
+	unavailable(t, "Find", err)
+	unavailable(t, "Authenticate", d.Authenticate(t.Context(), account.Account{Handle: "uid=x,dc=y"}, secret.New("x")))
+	unavailable(t, "SetPassword", d.SetPassword(t.Context(), "x", secret.New("x")))
+	if n := silent.connections.Load(); n != 3 {
+		t.Errorf("%d connections for three operations: something was tried again after its time was used", n)
+	}
+}
+
+func TestPausedServer_FLDAP02(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	config := networks[0].config()
+	config.URLs, config.Timeout = []string{server.URL}, plugin.Duration(200*time.Millisecond)
+	d := open(t, config)
+	if err := login(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	a, err := d.Find(t.Context(), "elefevre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	for range 3 {
+		unavailable(t, "login", login(t.Context(), d))
+		unavailable(t, "Authenticate", d.Authenticate(t.Context(), a, secret.New(rightPassword)))
+	}
+	server.Resume()
+	if err := login(t.Context(), d); err != nil {
+		t.Errorf("after the server came back: %v", err)
+	}
+}
+
+// Servers are tried in order, and one that failed is not waited for again.
+func TestFailOver(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	silent := startFake(t, nil)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	config := networks[0].config()
+	config.URLs = []string{"ldap://" + closed.Addr().String(), silent.url, server.URL}
+	config.Timeout = plugin.Duration(time.Second)
+	now := clock()
+	config.Now = func() time.Time { return now }
+	d := open(t, config)
+	if err := login(t.Context(), d); err != nil {
+		t.Errorf("with the third server only: %v", err)
+	}
+	if n := silent.connections.Load(); n != 1 {
+		t.Errorf("the silent server was asked %d times", n)
+	}
+	now = now.Add(time.Hour) // kept connections are too old, and the failures forgotten
+	if err := login(t.Context(), d); err != nil {
+		t.Errorf("an hour later: %v", err)
+	}
+	if n := silent.connections.Load(); n != 2 {
+		t.Errorf("the silent server was asked %d times in all", n)
+	}
+}
+
+// When a server falls silent, one login pays for it, not one for each of the
+// connections that were kept.
+func TestFallsSilent_FLDAP02(t *testing.T) {
+	first, second := networks[0].slapd(t, slapdtest.Options{}), networks[0].slapd(t, slapdtest.Options{})
+	config := networks[0].config()
+	config.URLs = []string{first.URL, second.URL}
+	config.Timeout = plugin.Duration(500 * time.Millisecond)
+	config.Now = nil
+	d := open(t, config)
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			if err := login(t.Context(), d); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	first.Pause()
+	defer first.Resume()
+	unavailable(t, "the first login", login(t.Context(), d))
+	for i := range 20 {
+		if err := login(t.Context(), d); err != nil {
+			t.Fatalf("login %d after it: %v", i, err)
+		}
+	}
+}
+
+func TestRefusedConnection_FLDAP01(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	config := networks[0].config()
+	config.URLs = []string{"ldap://" + closed.Addr().String()}
+	unavailable(t, "login", login(t.Context(), open(t, config)))
+}
+
+// Kept connections that were cut, while busy or idle, are no error that
+// anybody sees.
+func TestCutConnections_FLDAP03(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	between := startProxy(t, server.Address)
+	config := networks[0].config()
+	config.URLs = []string{between.url}
+	d := open(t, config)
+	for i := range 100 {
+		if err := login(t.Context(), d); err != nil {
+			t.Fatalf("login %d: %v", i, err)
+		}
+		between.cut()
+	}
+}
+
+// A firewall forgets idle connections without a word to either side: what was
+// idle too long is not used again.
+func TestForgottenConnections_FLDAP03(t *testing.T) {
+	n := networks[0]
+	embedded := n.embedded(t)
+	var forgotten atomic.Bool
+	now := clock()
+	config := n.config()
+	config.Now = func() time.Time { return now }
+	config.Timeout = plugin.Duration(100 * time.Millisecond)
+	config.Dial = func(ctx context.Context) (net.Conn, error) {
+		c, err := embedded.Dial(ctx)
+		return &forgettable{Conn: c, forgotten: &forgotten, born: now}, err
+	}
+	d := open(t, config)
+	for range 3 { // each of the shared connections
+		if err := login(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forgotten.Store(true) // all those of before
+	now = now.Add(20 * time.Minute)
+	if err := login(t.Context(), d); err != nil {
+		t.Errorf("20 minutes later: %v", err)
+	}
+}
+
+// forgettable swallows what is written once connections are forgotten, if it
+// is one of the old.
+type forgettable struct {
+	net.Conn
+	forgotten *atomic.Bool
+	born      time.Time
+}
+
+func (f *forgettable) Write(b []byte) (int, error) {
+	if f.forgotten.Load() && f.born.Equal(clock()) {
+		return len(b), nil
+	}
+	return f.Conn.Write(b)
+}
+
+// A kept connection that breaks under the very request is replaced, once, for
+// searches and binds; a change is never sent twice.
+func TestBreaksUnderRequest_FLDAP03(t *testing.T) {
+	for name, late := range map[string]bool{"before it is sent": false, "before it is answered": true} {
+		t.Run(name, func(t *testing.T) {
+			n := networks[0]
+			embedded := n.embedded(t)
+			var generation, broken atomic.Int64
+			config := n.config()
+			config.Dial = func(ctx context.Context) (net.Conn, error) {
+				c, err := embedded.Dial(ctx)
+				return &brittle{Conn: c, generation: generation.Load(), broken: &broken, late: late}, err
+			}
+			var ops counter
+			config.Observe = ops.observe
+			d := open(t, config)
+			for range 3 {
+				if err := login(t.Context(), d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			broken.Store(generation.Add(1)) // all there are
+			ops.take()
+			if err := login(t.Context(), d); err != nil {
+				t.Error(err)
+			}
+			// Each twice, and the bind of the service account on the new one.
+			if diff := cmp.Diff(map[string]int{"search": 2, "bind": 3}, ops.take()); diff != "" {
+				t.Error(diff)
+			}
+			broken.Store(generation.Add(1) + 1) // and all there will be
+			ops.take()
+			unavailable(t, "login", login(t.Context(), d))
+			unavailable(t, "SetPassword", d.SetPassword(t.Context(), "x", secret.New("x")))
+			if sent := ops.take(); sent["extended"] != 0 || sent["search"] > 1 {
+				t.Errorf("on connections that all break: %v", sent)
+			}
+		})
+	}
+}
+
+// brittle breaks at the next request once its generation is.
+type brittle struct {
+	net.Conn
+	generation int64
+	broken     *atomic.Int64
+	late       bool
+}
+
+func (c *brittle) Write(b []byte) (int, error) {
+	if c.generation >= c.broken.Load() {
+		return c.Conn.Write(b)
+	}
+	c.Conn.Close()
+	if c.late {
+		return len(b), nil
+	}
+	return 0, net.ErrClosed
+}
+
+// A reply that stops in the middle is no reply.
+func TestHangUp(t *testing.T) {
+	for name, script := range map[string]answers{
+		"at the service bind": {goldap.ApplicationBindRequest: hangUp},
+		"at the search":       {goldap.ApplicationBindRequest: bound, goldap.ApplicationSearchRequest: hangUp},
+		"in an entry": {goldap.ApplicationBindRequest: bound, goldap.ApplicationSearchRequest: func(int64) []byte {
+			return []byte{0x30, 0x50, 2, 1, 2, 0x64, 0x40, 4}
+		}},
+		"with something else": {goldap.ApplicationBindRequest: bound, goldap.ApplicationSearchRequest: func(int64) []byte {
+			return []byte("HTTP/1.1 400 Bad Request\r\n\r\n")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := networks[0].config()
+			config.URLs, config.Timeout = []string{startFake(t, script).url}, plugin.Duration(200*time.Millisecond)
+			unavailable(t, "login", login(t.Context(), open(t, config)))
+		})
+	}
+}
+
+// Whoever gives up waiting takes nobody's connection away.
+func TestCallerLeaves(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	config := networks[0].config()
+	config.URLs = []string{server.URL}
+	config.Pool.Searches = 1
+	var ops counter
+	config.Observe = ops.observe
+	d := open(t, config)
+	if err := login(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := d.Find(impatient, "elefevre")
+	unavailable(t, "impatient Find", err)
+	server.Resume()
+	ops.take()
+	if _, err := d.Find(t.Context(), "elefevre"); err != nil {
+		t.Error(err)
+	}
+	if n := ops.take(); n["bind"] != 0 || n["search"] != 1 {
+		t.Errorf("operations afterwards: %v; want one search on the kept connection", n)
+	}
+}
+
+// A server that hangs does not gather callers without end: beyond the queue
+// they are told at once.
+func TestOverload_FLDAP02(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	config := networks[0].config()
+	config.URLs, config.Timeout = []string{server.URL}, plugin.Duration(300*time.Millisecond)
+	config.Pool.Binds = 1
+	d := open(t, config)
+	a, err := d.Find(t.Context(), "elefevre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	var all sync.WaitGroup
+	var shed atomic.Int64
+	for range 100 {
+		all.Go(func() {
+			err := d.Authenticate(t.Context(), a, secret.New(rightPassword))
+			unavailable(t, "Authenticate", err)
+			if err != nil && strings.Contains(err.Error(), "too many") {
+				shed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	server.Resume()
+	if shed.Load() == 0 {
+		t.Error("100 callers waited for one connection")
+	}
+	if err := login(t.Context(), d); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A referral is not followed with anybody's password.
+func TestReferral_RAUTH08(t *testing.T) {
+	canary := startFake(t, nil)
+	referral := ber.Encode(ber.ClassContext, ber.TypeConstructed, 3, nil, "")
+	referral.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, canary.url, ""))
+	script := answers{}
+	for request, response := range map[ber.Tag]ber.Tag{
+		goldap.ApplicationBindRequest:   goldap.ApplicationBindResponse,
+		goldap.ApplicationSearchRequest: goldap.ApplicationSearchResultDone,
+	} {
+		script[request] = func(id int64) []byte {
+			if request == goldap.ApplicationBindRequest && id == 1 { // the service account's
+				return bound(id)
+			}
+			return message(id, response, goldap.LDAPResultReferral, "", referral)
+		}
+	}
+	config := networks[0].config()
+	config.URLs = []string{startFake(t, script).url}
+	d := open(t, config)
+	_, err := d.Find(t.Context(), "elefevre")
+	unavailable(t, "Find", err)
+	unavailable(t, "SetPassword", d.SetPassword(t.Context(), "x", secret.New("x")))
+
+	script[goldap.ApplicationBindRequest] = func(id int64) []byte {
+		return message(id, goldap.ApplicationBindResponse, goldap.LDAPResultReferral, "", referral)
+	}
+	config.URLs = []string{startFake(t, script).url}
+	unavailable(t, "Authenticate", open(t, config).Authenticate(t.Context(), account.Account{Handle: "uid=x,dc=y"}, secret.New("x")))
+	if n := canary.connections.Load(); n != 0 {
+		t.Errorf("the other server was asked %d times", n)
+	}
+}

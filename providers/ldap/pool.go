@@ -1,0 +1,289 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goldap "github.com/go-ldap/ldap/v3"
+)
+
+// What is kept and how much waits.
+const (
+	// keepIdle is well below the time after which firewalls forget a
+	// connection without telling (5 minutes and more).
+	keepIdle = time.Minute
+	// keepAlive spreads the load again after a server came back.
+	keepAlive = 30 * time.Minute
+	// searchesPerConn is how many searches share a connection at once.
+	searchesPerConn = 64
+	// waitersPerSlot is how many callers may wait for each place; more are
+	// told at once that the directory is overloaded.
+	waitersPerSlot = 16
+)
+
+// errOverloaded sheds load in place of piling it up.
+var errOverloaded = errors.New("too many operations are waiting")
+
+// conn is a connection and who made it when.
+type conn struct {
+	*goldap.Conn
+	server *server
+	born   time.Time
+	used   time.Time // when it was last in use; guarded by its pool
+
+	mu      sync.Mutex
+	users   int
+	retired bool
+}
+
+// fresh reports whether a kept connection may be used once more. When a server
+// fails one operation, all that was kept of it before is given up: else each
+// of them would cost somebody a timeout.
+func (c *conn) fresh(now time.Time) bool {
+	return !c.IsClosing() && now.Sub(c.used) < keepIdle && now.Sub(c.born) < keepAlive && !c.server.failedSince(c.born)
+}
+
+// enter counts a user of a shared connection; false when it is on its way out.
+func (c *conn) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.retired {
+		return false
+	}
+	c.users++
+	return true
+}
+
+func (c *conn) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users--
+	if c.retired && c.users == 0 {
+		go c.Close() // it may wait for a stuck write
+	}
+}
+
+// retire takes a connection out of use. It is closed when the last of those
+// who share it has had its answer or its timeout.
+func (c *conn) retire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.retired && c.users == 0 {
+		go c.Close()
+	}
+	c.retired = true
+}
+
+// gate lets a number of callers through and bounds the queue before it.
+type gate struct {
+	slots   chan struct{}
+	waiting atomic.Int64
+}
+
+func newGate(slots int) gate { return gate{slots: make(chan struct{}, slots)} }
+
+func (g *gate) enter(ctx context.Context) error {
+	select {
+	case g.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	if g.waiting.Add(1) > int64(waitersPerSlot*cap(g.slots)) {
+		g.waiting.Add(-1)
+		return errOverloaded
+	}
+	defer g.waiting.Add(-1)
+	select {
+	case g.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (g *gate) leave() { <-g.slots }
+
+// shared is the connections that searches share.
+type shared struct {
+	dialer *dialer
+	as     credentials
+	gate   gate
+	next   atomic.Uint64
+	slots  []slot
+}
+
+// slot is a place for one shared connection. The lock is a channel so that
+// waiting for a dial ends with ctx.
+type slot struct {
+	lock chan struct{}
+	conn *conn
+}
+
+func newShared(d *dialer, as credentials, size int) *shared {
+	p := &shared{dialer: d, as: as, gate: newGate(size * searchesPerConn), slots: make([]slot, size)}
+	for i := range p.slots {
+		p.slots[i].lock = make(chan struct{}, 1)
+	}
+	return p
+}
+
+// search does one search. If the kept connection turns out to have been cut,
+// it is done once more on a new one; never after a timeout.
+func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*goldap.SearchResult, error) {
+	if err := p.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.gate.leave()
+	s := &p.slots[p.next.Add(1)%uint64(len(p.slots))]
+	for {
+		c, kept, err := p.take(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		p.dialer.observe("search")
+		result, err := await(ctx, func() (*goldap.SearchResult, error) {
+			defer c.leave()
+			return c.Search(request)
+		})
+		switch {
+		case err == nil, isAnswer(err):
+			return result, err
+		case callerLeft(ctx):
+			return nil, err
+		}
+		c.retire()
+		if !kept || ctx.Err() != nil {
+			c.server.fail(p.dialer.now())
+			return nil, err
+		}
+	}
+}
+
+// take returns the connection of a slot, and whether it had been kept.
+func (p *shared) take(ctx context.Context, s *slot) (c *conn, kept bool, err error) {
+	select {
+	case s.lock <- struct{}{}:
+		defer func() { <-s.lock }()
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	now := p.dialer.now()
+	if s.conn != nil {
+		if s.conn.fresh(now) && s.conn.enter() {
+			s.conn.used = now
+			return s.conn, true, nil
+		}
+		s.conn.retire()
+		s.conn = nil
+	}
+	if c, err = p.dialer.open(ctx, &p.as); err != nil {
+		return nil, false, err
+	}
+	c.enter()
+	s.conn = c
+	return c, false, nil
+}
+
+func (p *shared) close() {
+	for i := range p.slots {
+		s := &p.slots[i]
+		s.lock <- struct{}{}
+		if s.conn != nil {
+			s.conn.retire()
+			s.conn = nil
+		}
+		<-s.lock
+	}
+}
+
+// exclusive is the connections on which passwords are checked, one caller at
+// a time: a bind makes the server drop what else is outstanding (RFC 4511
+// section 4.2.1). Nothing but binds is ever sent on them.
+type exclusive struct {
+	dialer *dialer
+	gate   gate
+	mu     sync.Mutex
+	idle   []*conn // the latest used last
+	closed bool
+}
+
+func newExclusive(d *dialer, size int) *exclusive {
+	return &exclusive{dialer: d, gate: newGate(size)}
+}
+
+// bind does one bind, repeated as search repeats.
+func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest) (*goldap.SimpleBindResult, error) {
+	if err := p.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.gate.leave()
+	for {
+		c, kept := p.pop(), true
+		if c == nil {
+			var err error
+			if c, err = p.dialer.open(ctx, nil); err != nil {
+				return nil, err
+			}
+			kept = false
+		}
+		p.dialer.observe("bind")
+		result, err := await(ctx, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
+		if err == nil || isAnswer(err) {
+			p.push(c)
+			return result, err
+		}
+		c.retire()
+		if !kept || ctx.Err() != nil {
+			if !callerLeft(ctx) {
+				c.server.fail(p.dialer.now())
+			}
+			return nil, err
+		}
+		p.drop() // what was kept beside it was cut as well
+	}
+}
+
+func (p *exclusive) pop() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.idle) > 0 {
+		c := p.idle[len(p.idle)-1]
+		p.idle = p.idle[:len(p.idle)-1]
+		if c.fresh(p.dialer.now()) {
+			return c
+		}
+		c.retire()
+	}
+	return nil
+}
+
+func (p *exclusive) push(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		c.retire()
+		return
+	}
+	c.used = p.dialer.now()
+	p.idle = append(p.idle, c)
+}
+
+// drop closes what is idle.
+func (p *exclusive) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		c.retire()
+	}
+	p.idle = nil
+}
+
+func (p *exclusive) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.drop()
+}

@@ -1,0 +1,269 @@
+package ldap
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // end dates are French days, whatever the host has installed
+
+	"github.com/loge-idp/loge/pkg/account"
+)
+
+// paris is where the end dates of SUPANN end (requirement R11).
+var paris = func() *time.Location {
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		panic(err) // tzdata is linked in
+	}
+	return zone
+}()
+
+// standing is what an account's state allows, why, and until when.
+type standing struct {
+	status account.Status
+	reason account.Reason
+	ends   time.Time
+}
+
+// lockout is how long the directory's own lock after failures lasts; zero:
+// until somebody lifts it.
+type lockout = time.Duration
+
+// source is one place where the state of an account is written.
+type source struct {
+	attributes []string
+	// judge reads it. ok is false when the entry says nothing there.
+	judge func(e entry, now time.Time, lasts lockout) (s standing, ok bool)
+}
+
+// sources is the decision table R10, R11 and R16, one row per vocabulary.
+var sources = map[string]source{
+	"supann":           {[]string{"supannRessourceEtat", "supannRessourceEtatDate"}, judgeSupann},
+	"ent":              {[]string{"ESCOPersonEtatCompte"}, judgeENT},
+	"ppolicy":          {[]string{"pwdAccountLockedTime"}, judgePPolicy},
+	"active-directory": {[]string{"userAccountControl", "msDS-User-Account-Control-Computed", "lockoutTime", "accountExpires"}, judgeAD},
+	"389ds":            {[]string{"nsAccountLock"}, judge389},
+}
+
+// severity orders the states: of two sources the severer one holds.
+var severity = map[account.Status]int{
+	account.Active: 0, account.Grace: 1, account.Pending: 2, account.Locked: 3, account.Disabled: 4,
+}
+
+// judge applies the sources of a schema. An entry of which none says anything
+// has the state absent.
+func judge(names []string, e entry, now time.Time, lasts lockout, absent account.Status) standing {
+	var found bool
+	worst := standing{status: account.Active}
+	for _, name := range names {
+		s, ok := sources[name].judge(e, now, lasts)
+		if ok && (!found || severity[s.status] > severity[worst.status]) {
+			worst, found = s, true
+		}
+	}
+	if found {
+		return worst
+	}
+	switch absent {
+	case account.Active:
+		return standing{status: account.Active}
+	case account.Pending:
+		return standing{status: account.Pending, reason: account.ReasonNotActivated}
+	}
+	return unknown
+}
+
+// unknown refuses: a state that nobody described is not taken for a good one.
+var unknown = standing{status: account.Disabled, reason: account.ReasonUnknownState}
+
+// compte is the label of the account among the states of SUPANN.
+const compte = "{COMPTE}"
+
+// judgeSupann reads supannRessourceEtat "{COMPTE}A:SupannActif" and
+// supannRessourceEtatDate "{COMPTE}A:SupannActif:20250901:20260831" (SUPANN
+// 2020; the dates are begin and end of that very state).
+func judgeSupann(e entry, now time.Time, _ lockout) (standing, bool) {
+	states := e.labelled("supannRessourceEtat", compte)
+	dates := e.labelled("supannRessourceEtatDate", compte)
+	if len(states) == 0 && len(dates) == 0 {
+		return standing{}, false
+	}
+	if len(states) > 1 || len(dates) > 1 {
+		return unknown, true
+	}
+	var state string
+	var fields []string // of the date value
+	if len(dates) == 1 {
+		fields = append(strings.Split(dates[0], ":"), "", "", "", "")[:4]
+		state = strings.TrimSuffix(fields[0]+":"+fields[1], ":")
+	}
+	if len(states) == 1 {
+		if !strings.EqualFold(states[0], state) {
+			fields = nil // dates of another state say nothing about this one
+		}
+		state = states[0]
+	}
+	var end time.Time
+	if fields != nil && fields[3] != "" {
+		day, err := time.ParseInLocation("20060102", fields[3][:min(8, len(fields[3]))], paris)
+		if err != nil {
+			return unknown, true
+		}
+		end = day.AddDate(0, 0, 1)
+	}
+	s := supannState(state)
+	if s.status.MayLogin() && !end.IsZero() {
+		s.ends = end.Add(-time.Second)
+		if !now.Before(end) { // R11: provisioning is late, the date is not
+			s = standing{status: account.Disabled, reason: account.ReasonExpired, ends: time.Time{}}
+		}
+	}
+	return s, true
+}
+
+// supannState is row R10 of the decision table.
+func supannState(state string) standing {
+	letter, sub, _ := strings.Cut(strings.ToLower(state), ":")
+	switch letter {
+	case "a":
+		switch sub {
+		case "", "supannactif", "supannanticipe":
+			return standing{status: account.Active}
+		case "supannsursis":
+			return standing{status: account.Grace, reason: account.ReasonDeparture}
+		}
+	case "i":
+		switch {
+		case sub == "supannprecree", sub == "supanncree":
+			return standing{status: account.Pending, reason: account.ReasonNotActivated}
+		case sub == "supannexpire":
+			return standing{status: account.Disabled, reason: account.ReasonExpired}
+		case sub == "", sub == "supanninactif", strings.HasPrefix(sub, "supannsuppr"):
+			return standing{status: account.Disabled, reason: account.ReasonClosed}
+		}
+	case "s":
+		if sub == "supannverroutechnique" {
+			return standing{status: account.Locked, reason: account.ReasonSecurity}
+		}
+		return standing{status: account.Locked, reason: account.ReasonAdministrative}
+	}
+	return unknown
+}
+
+// judgeENT reads the school schema's ESCOPersonEtatCompte.
+func judgeENT(e entry, _ time.Time, _ lockout) (standing, bool) {
+	state := e.first("ESCOPersonEtatCompte")
+	switch strings.ToUpper(state) {
+	case "":
+		return standing{}, false
+	case "VALIDE":
+		return standing{status: account.Active}, true
+	case "INVALIDE":
+		return standing{status: account.Pending, reason: account.ReasonNotActivated}, true
+	case "BLOQUE":
+		return standing{status: account.Locked, reason: account.ReasonAdministrative}, true
+	case "DELETE":
+		return standing{status: account.Disabled, reason: account.ReasonClosed}, true
+	}
+	return unknown, true
+}
+
+// lockedForEver is the value of pwdAccountLockedTime that only an
+// administrator writes and lifts (draft-behera-ldap-password-policy 5.3.3).
+const lockedForEver = "000001010000Z"
+
+// judgePPolicy reads the operational attributes of the password policy. The
+// server keeps pwdAccountLockedTime after the lock has run out, so how long it
+// lasts must be known here too.
+func judgePPolicy(e entry, now time.Time, lasts lockout) (standing, bool) {
+	since := e.first("pwdAccountLockedTime")
+	if since == "" {
+		return standing{}, false
+	}
+	if since == lockedForEver {
+		return standing{status: account.Locked, reason: account.ReasonAdministrative}, true
+	}
+	locked := standing{status: account.Locked, reason: account.ReasonTooManyTries}
+	at, err := generalizedTime(since)
+	if err != nil {
+		return locked, true
+	}
+	return technical(locked, at, now, lasts)
+}
+
+// technical is a lock that the directory put at an instant.
+func technical(locked standing, at, now time.Time, lasts lockout) (standing, bool) {
+	if lasts == 0 {
+		return locked, true
+	}
+	locked.ends = at.Add(lasts)
+	return locked, now.Before(locked.ends)
+}
+
+// Bits of userAccountControl and msDS-User-Account-Control-Computed, and the
+// start of FILETIME (100 ns since 1601) in seconds before 1970 (MS-ADTS 2.2.16,
+// MS-DTYP 2.3.3).
+const (
+	adDisabled  = 0x2
+	adLockedOut = 0x10
+	fileTime    = 11644473600
+)
+
+// judgeAD reads Active Directory. The computed attribute knows whether a
+// lockout has run out; lockoutTime alone does not.
+func judgeAD(e entry, now time.Time, lasts lockout) (standing, bool) {
+	control, err := strconv.ParseInt(e.first("userAccountControl"), 10, 64)
+	if err != nil {
+		return unknown, e.first("userAccountControl") != ""
+	}
+	if control&adDisabled != 0 {
+		return standing{status: account.Locked, reason: account.ReasonAdministrative}, true
+	}
+	out := standing{status: account.Active}
+	if expires := adTime(e.first("accountExpires")); !expires.IsZero() {
+		if !now.Before(expires) {
+			return standing{status: account.Disabled, reason: account.ReasonExpired}, true
+		}
+		out.ends = expires
+	}
+	locked := standing{status: account.Locked, reason: account.ReasonTooManyTries}
+	if computed, err := strconv.ParseInt(e.first("msDS-User-Account-Control-Computed"), 10, 64); err == nil {
+		if computed&adLockedOut != 0 {
+			return locked, true
+		}
+	} else if at := adTime(e.first("lockoutTime")); !at.IsZero() {
+		if s, holds := technical(locked, at, now, lasts); holds {
+			return s, true
+		}
+	}
+	return out, true
+}
+
+// adTime reads a FILETIME; zero for "never", which is 0 or the greatest.
+func adTime(value string) time.Time {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n == 0 || n == 1<<63-1 {
+		return time.Time{}
+	}
+	return time.Unix(n/1e7-fileTime, n%1e7*100)
+}
+
+// judge389 reads nsAccountLock, which 389ds sets on inactivated accounts.
+func judge389(e entry, _ time.Time, _ lockout) (standing, bool) {
+	switch lock := e.first("nsAccountLock"); {
+	case lock == "":
+		return standing{}, false
+	case strings.EqualFold(lock, "true"):
+		return standing{status: account.Locked, reason: account.ReasonAdministrative}, true
+	}
+	return standing{status: account.Active}, true
+}
+
+// generalizedTime reads the forms of RFC 4517 3.3.13 that servers write.
+func generalizedTime(value string) (time.Time, error) {
+	at, err := time.Parse("20060102150405Z0700", value)
+	if err != nil {
+		at, err = time.Parse("20060102150405.999999999Z0700", value)
+	}
+	return at, err
+}

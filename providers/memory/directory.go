@@ -1,0 +1,113 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/providers/ldap"
+	"github.com/loge-idp/loge/providers/memory/fixtures"
+	"github.com/loge-idp/loge/providers/memory/ldapserver"
+	"github.com/loge-idp/loge/providers/several"
+)
+
+// DirectoryConfig is an LDAP server inside the process with fictitious people,
+// spoken to by package ldap like any other.
+type DirectoryConfig struct {
+	// Fixtures are the networks it holds: "university", "school". Both, when
+	// unset.
+	Fixtures []string `json:"fixtures"`
+	// Now is the clock; nil for the system's. The cases of the fixtures are
+	// those of its day.
+	Now func() time.Time `json:"-"`
+	// Observe is as of ldap.Config.
+	Observe func(operation string) `json:"-"`
+}
+
+// network is one of the fixtures and how it is to be read.
+type network struct {
+	suffix  string
+	ldif    func(now time.Time, services fixtures.Services) []byte
+	preset  string
+	domains []string
+}
+
+var networks = map[string]network{
+	"university": {fixtures.UniversitySuffix, fixtures.University, "supann", []string{"univ-valmont.example"}},
+	"school":     {fixtures.SchoolSuffix, fixtures.School, "ent-school", []string{"ent-valmont.example"}},
+}
+
+// Open starts the server and opens a directory on it. With one network it is
+// the directory that package ldap opens; with both, they are joined by package
+// several under their names. The result is also a directory.Pinger, a
+// directory.Examiner and an io.Closer.
+func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+	names := c.Fixtures
+	if names == nil {
+		names = []string{"university", "school"}
+	}
+	now := c.Now
+	if now == nil {
+		now = time.Now
+	}
+	services := fixtures.Services{Reader: secret.Random(22), Writer: secret.Random(22)}
+	server := ldapserver.New(ldapserver.ParseSchema(fixtures.Schema),
+		[]string{fixtures.ReaderDN(fixtures.UniversitySuffix), fixtures.ReaderDN(fixtures.SchoolSuffix)},
+		[]string{fixtures.WriterDN(fixtures.UniversitySuffix), fixtures.WriterDN(fixtures.SchoolSuffix)})
+	var members []several.Named
+	for _, name := range names {
+		n, ok := networks[name]
+		if !ok {
+			return nil, fmt.Errorf("fixtures: none is called %q; known: university, school", name)
+		}
+		if err := server.Load(n.ldif(now(), services)); err != nil {
+			return nil, fmt.Errorf("fixtures: %w", err)
+		}
+		opened, err := ldap.Config{
+			Dial:          server.Dial,
+			BindDN:        fixtures.ReaderDN(n.suffix),
+			BindPassword:  secret.New(services.Reader),
+			WriteDN:       fixtures.WriterDN(n.suffix),
+			WritePassword: secret.New(services.Writer),
+			Base:          "ou=people," + n.suffix,
+			Preset:        n.preset,
+			OwnDomains:    n.domains,
+			Now:           c.Now,
+			Observe:       c.Observe,
+		}.Open(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, several.Named{Name: name, Directory: opened})
+	}
+	if len(members) == 1 {
+		return &embeddedDirectory{members[0].Directory.(examined), server}, nil
+	}
+	joined, err := several.Join(members...)
+	if err != nil {
+		return nil, fmt.Errorf("fixtures: %w", err)
+	}
+	return &embeddedDirectory{joined.(examined), server}, nil
+}
+
+// examined is what packages ldap and several open.
+type examined interface {
+	directory.Directory
+	directory.Pinger
+	directory.Examiner
+	io.Closer
+}
+
+// embeddedDirectory ends with its server.
+type embeddedDirectory struct {
+	examined
+	server *ldapserver.Server
+}
+
+func (d *embeddedDirectory) Close() error {
+	return errors.Join(d.examined.Close(), d.server.Close())
+}

@@ -1,0 +1,96 @@
+package ldapserver
+
+import (
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"strings"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
+)
+
+// The extended operations that are known.
+const (
+	passwordModifyOID = "1.3.6.1.4.1.4203.1.11.1" // RFC 3062
+	whoAmIOID         = "1.3.6.1.4.1.4203.1.11.3" // RFC 4532
+)
+
+func (s *session) extended(request *ber.Packet) result {
+	switch text(part(request, 0)) {
+	case whoAmIOID:
+		if s.identity == "" {
+			return result{}
+		}
+		return result{value: "dn:" + s.dn}
+	case passwordModifyOID:
+		if len(request.Children) < 2 {
+			return result{code: goldap.LDAPResultProtocolError}
+		}
+		return s.passwordModify(text(request.Children[1]))
+	}
+	return result{code: goldap.LDAPResultProtocolError, text: "no such operation"}
+}
+
+func (s *session) passwordModify(value string) result {
+	fields, err := ber.DecodePacketErr([]byte(value))
+	if err != nil {
+		panic(malformed)
+	}
+	target, password := s.dn, ""
+	for _, f := range fields.Children {
+		switch f.Tag {
+		case 0:
+			target = strings.TrimPrefix(text(f), "dn:")
+		case 2:
+			password = text(f)
+		}
+	}
+	key, _ := s.server.tree.schema.nameKey(target)
+	if s.identity == "" || key != s.identity && !s.may(s.server.writers) {
+		return forbidden
+	}
+	if password == "" {
+		return result{code: goldap.LDAPResultUnwillingToPerform, text: "no password is made up here"}
+	}
+	return outcome(s.server.tree.change(target, func(o *object) error {
+		o.passwords = []string{hash(password)}
+		return nil
+	}))
+}
+
+// hash is OpenLDAP's {SSHA512}: enough for a directory that forgets
+// everything when its process ends.
+func hash(password string) string {
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	sum := sha512.Sum512(append([]byte(password), salt...))
+	return "{SSHA512}" + base64.StdEncoding.EncodeToString(append(sum[:], salt...))
+}
+
+// passwordIs compares with {SSHA}, {SSHA512} and plain values.
+func (o *object) passwordIs(password string) bool {
+	for _, stored := range o.passwords {
+		var have, want []byte
+		scheme, encoded, hashed := strings.Cut(stored, "}")
+		raw, err := base64.StdEncoding.DecodeString(encoded)
+		switch {
+		case hashed && scheme == "{SSHA" && err == nil && len(raw) >= sha1.Size:
+			sum := sha1.Sum(append([]byte(password), raw[sha1.Size:]...))
+			have, want = sum[:], raw[:sha1.Size]
+		case hashed && scheme == "{SSHA512" && err == nil && len(raw) >= sha512.Size:
+			sum := sha512.Sum512(append([]byte(password), raw[sha512.Size:]...))
+			have, want = sum[:], raw[:sha512.Size]
+		case hashed && scheme != "" && scheme[0] == '{':
+			continue // a scheme that is not known matches nothing
+		default:
+			have, want = []byte(password), []byte(stored)
+		}
+		if subtle.ConstantTimeCompare(have, want) == 1 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,226 @@
+// Package several makes one directory of several, each with its own people:
+// a university and a school network, staff and alumni.
+//
+// A login is looked up in all of them, one after the other; whoever is found
+// in two is found in none, as within one directory. Identifiers carry the name
+// of their directory, so that everything after the look-up goes to that one
+// alone. The names therefore must never change.
+package several
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/secret"
+)
+
+// Plugins are the directories that can be joined.
+type Plugins = plugin.Set[directory.Directory, struct{}]
+
+// Config is the section of a joined directory.
+type Config struct {
+	// Directories are asked in this order.
+	Directories []Member `json:"directories"`
+	// Plugins are those the members may be.
+	Plugins Plugins `json:"-"`
+}
+
+// Member is one of the directories: a section of its plugin, under a name.
+type Member struct {
+	// Name is a few lower-case letters, digits and hyphens. It becomes part of
+	// people's identifiers.
+	Name string `json:"name"`
+	// Directory is the section, with its own "type".
+	Directory json.RawMessage `json:"directory"`
+}
+
+// Open opens every member, or none.
+func (c Config) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+	var named []Named
+	for i, m := range c.Directories {
+		opened, err := c.Plugins.Open(ctx, m.Directory, env)
+		if err != nil {
+			closeAll(named)
+			return nil, plugin.At(fmt.Sprintf("directories[%d].directory", i), err)
+		}
+		named = append(named, Named{m.Name, opened})
+	}
+	joined, err := Join(named...)
+	if err != nil {
+		closeAll(named)
+		return nil, plugin.At("directories", err)
+	}
+	return joined, nil
+}
+
+// Named is a directory and the name it has among others.
+type Named struct {
+	Name      string
+	Directory directory.Directory
+}
+
+var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// Join makes one directory of opened ones. It has the Close, Ping and Examine
+// of its members; closing it closes them.
+func Join(members ...Named) (directory.Directory, error) {
+	if len(members) == 0 {
+		return nil, errors.New("at least one directory is needed")
+	}
+	seen := map[string]bool{}
+	for _, m := range members {
+		if !goodName.MatchString(m.Name) || seen[m.Name] {
+			return nil, fmt.Errorf("the name %q must be of lower-case letters, digits and hyphens, and of one directory only", m.Name)
+		}
+		seen[m.Name] = true
+	}
+	return joined(members), nil
+}
+
+type joined []Named
+
+var (
+	_ directory.Pinger   = joined(nil)
+	_ directory.Examiner = joined(nil)
+	_ io.Closer          = joined(nil)
+)
+
+// separator stands between the name of a directory and its own identifier. No
+// name holds it.
+const separator = "/"
+
+func (m Named) mark(a account.Account) account.Account {
+	a.ID = account.ID(m.Name + separator + string(a.ID))
+	return a
+}
+
+// route finds whose an identifier is.
+func (j joined) route(id account.ID) (Named, account.ID, error) {
+	name, own, _ := strings.Cut(string(id), separator)
+	for _, m := range j {
+		if m.Name == name {
+			return m, account.ID(own), nil
+		}
+	}
+	return Named{}, "", fmt.Errorf("several: %w", directory.ErrNotFound)
+}
+
+// Find implements directory.Reader. A member that does not answer is an
+// error: who is found elsewhere might have been ambiguous.
+func (j joined) Find(ctx context.Context, login string) (account.Account, error) {
+	var found account.Account
+	for _, m := range j {
+		a, err := m.Directory.Find(ctx, login)
+		switch {
+		case errors.Is(err, directory.ErrNotFound):
+		case err != nil:
+			return account.Account{}, fmt.Errorf("%s: %w", m.Name, err)
+		case found.ID != "":
+			return account.Account{}, fmt.Errorf("several directories know this login: %w", directory.ErrNotFound)
+		default:
+			found = m.mark(a)
+		}
+	}
+	if found.ID == "" {
+		return account.Account{}, fmt.Errorf("several: %w", directory.ErrNotFound)
+	}
+	return found, nil
+}
+
+// Get implements directory.Reader.
+func (j joined) Get(ctx context.Context, id account.ID) (account.Account, error) {
+	m, own, err := j.route(id)
+	if err != nil {
+		return account.Account{}, err
+	}
+	a, err := m.Directory.Get(ctx, own)
+	if err != nil {
+		return account.Account{}, fmt.Errorf("%s: %w", m.Name, err)
+	}
+	return m.mark(a), nil
+}
+
+// Authenticate implements directory.Reader.
+func (j joined) Authenticate(ctx context.Context, a account.Account, password secret.String) error {
+	m, own, err := j.route(a.ID)
+	if err != nil {
+		return err
+	}
+	a.ID = own
+	return m.Directory.Authenticate(ctx, a, password)
+}
+
+// SetPassword implements directory.Writer.
+func (j joined) SetPassword(ctx context.Context, id account.ID, password secret.String) error {
+	m, own, err := j.route(id)
+	if err != nil {
+		return err
+	}
+	return m.Directory.SetPassword(ctx, own, password)
+}
+
+// Activate implements directory.Writer.
+func (j joined) Activate(ctx context.Context, id account.ID) error {
+	m, own, err := j.route(id)
+	if err != nil {
+		return err
+	}
+	return m.Directory.Activate(ctx, own)
+}
+
+// Unlock implements directory.Writer.
+func (j joined) Unlock(ctx context.Context, id account.ID) error {
+	m, own, err := j.route(id)
+	if err != nil {
+		return err
+	}
+	return m.Directory.Unlock(ctx, own)
+}
+
+// Ping implements directory.Pinger: all must answer.
+func (j joined) Ping(ctx context.Context) error {
+	var failures []error
+	for _, m := range j {
+		if p, ok := m.Directory.(directory.Pinger); ok {
+			if err := p.Ping(ctx); err != nil {
+				failures = append(failures, fmt.Errorf("%s: %w", m.Name, err))
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// Examine implements directory.Examiner.
+func (j joined) Examine(ctx context.Context) []directory.Finding {
+	var report []directory.Finding
+	for _, m := range j {
+		if e, ok := m.Directory.(directory.Examiner); ok {
+			for _, f := range e.Examine(ctx) {
+				f.What = m.Name + ": " + f.What
+				report = append(report, f)
+			}
+		}
+	}
+	return report
+}
+
+// Close implements io.Closer.
+func (j joined) Close() error { return closeAll(j) }
+
+func closeAll(members []Named) error {
+	var failures []error
+	for _, m := range members {
+		if c, ok := m.Directory.(io.Closer); ok {
+			failures = append(failures, c.Close())
+		}
+	}
+	return errors.Join(failures...)
+}

@@ -1,0 +1,141 @@
+package several_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/directory/directorytest"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/providers/memory"
+	"github.com/loge-idp/loge/providers/memory/fixtures"
+	"github.com/loge-idp/loge/providers/several"
+
+	"context"
+	"time"
+)
+
+func clock() time.Time { return fixtures.Clock }
+
+func network(t *testing.T, name string) directory.Directory {
+	t.Helper()
+	d, err := memory.DirectoryConfig{Fixtures: []string{name}, Now: clock}.Open(t.Context(), struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.(interface{ Close() error }).Close() })
+	return d
+}
+
+func join(t *testing.T, members ...several.Named) directory.Directory {
+	t.Helper()
+	d, err := several.Join(members...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// Two networks joined are a directory like any other.
+func TestJoined(t *testing.T) {
+	directorytest.Run(t, func(t *testing.T) directorytest.Harness {
+		return directorytest.Harness{
+			Directory: join(t,
+				several.Named{Name: "university", Directory: network(t, "university")},
+				several.Named{Name: "school", Directory: network(t, "school")}),
+			People:    slices.Concat(directorytest.University(), directorytest.School()),
+			Ambiguous: []string{"legoff@example.org"},
+		}
+	})
+}
+
+// Whoever two directories know is found in neither (R2).
+func TestTwice_R2(t *testing.T) {
+	one, two := network(t, "university"), network(t, "university")
+	d := join(t, several.Named{Name: "one", Directory: one}, several.Named{Name: "two", Directory: two})
+	if a, err := d.Find(t.Context(), "elefevre"); !errors.Is(err, directory.ErrNotFound) {
+		t.Errorf("found %q, %v", a.ID, err)
+	}
+	a, err := two.Find(t.Context(), "elefevre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetPassword(t.Context(), "two/"+a.ID, secret.New("only there")); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Authenticate(t.Context(), a, secret.New("only there")); err != nil {
+		t.Errorf("in the directory of the identifier: %v", err)
+	}
+	if err := one.Authenticate(t.Context(), a, secret.New("only there")); !errors.Is(err, directory.ErrBadPassword) {
+		t.Errorf("in the other one: %v", err)
+	}
+	for _, id := range []account.ID{a.ID, "three/" + a.ID, "two/", "/", ""} {
+		if _, err := d.Get(t.Context(), id); !errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("Get(%q): %v", id, err)
+		}
+	}
+}
+
+// away does not answer.
+type away struct{ directory.Directory }
+
+func (away) Find(context.Context, string) (account.Account, error) {
+	return account.Account{}, directory.ErrUnavailable
+}
+
+func (away) Ping(context.Context) error { return errors.New("away") }
+
+func (away) Examine(context.Context) []directory.Finding {
+	return []directory.Finding{{What: "server", Mend: "start it"}}
+}
+
+func TestOneAway(t *testing.T) {
+	d := join(t, several.Named{Name: "here", Directory: network(t, "university")}, several.Named{Name: "there", Directory: away{}})
+	if _, err := d.Find(t.Context(), "elefevre"); !errors.Is(err, directory.ErrUnavailable) {
+		t.Errorf("%v; want ErrUnavailable: the other may know the same login", err)
+	}
+	if err := d.(directory.Pinger).Ping(t.Context()); err == nil || err.Error() != "there: away" {
+		t.Errorf("Ping: %v", err)
+	}
+	report := d.(directory.Examiner).Examine(t.Context())
+	if last := report[len(report)-1]; last.What != "there: server" || last.OK || !strings.HasPrefix(report[0].What, "here: ") {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	plugins := several.Plugins{
+		"memory": func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{Now: clock} },
+	}
+	plugins["several"] = func() plugin.Config[directory.Directory, struct{}] { return &several.Config{Plugins: plugins} }
+	section := `{"type": "several", "directories": [
+		{"name": "univ", "directory": {"type": "memory", "fixtures": ["university"]}},
+		{"name": "ent", "directory": {"type": "memory", "fixtures": ["school"]}}
+	]}`
+	d, err := plugins.Open(t.Context(), []byte(section), struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.(interface{ Close() error }).Close()
+	if a, err := d.Find(t.Context(), "lea.dalmeida"); err != nil || !strings.HasPrefix(string(a.ID), "ent/") {
+		t.Errorf("%q, %v", a.ID, err)
+	}
+	for want, wrong := range map[string]string{
+		"directories: at least one":                   `{"type": "several"}`,
+		"directories[0].directory.type: no plugin":    `{"type": "several", "directories": [{"name": "a", "directory": {"type": "ldpa"}}]}`,
+		"directories[1].directory.fixture: unknown":   strings.Replace(section, `"fixtures": ["school"]`, `"fixture": ["school"]`, 1),
+		"directories[1].dir: unknown key":             strings.Replace(section, `"ent", "directory"`, `"ent", "dir"`, 1),
+		`directories: the name "Univ" must be`:        strings.Replace(section, `"univ"`, `"Univ"`, 1),
+		`directories: the name "univ" must be`:        strings.Replace(section, `"ent"`, `"univ"`, 1),
+		"directories[1].directory: fixtures: none is": strings.Replace(section, `["school"]`, `["hospital"]`, 1),
+	} {
+		_, err := plugins.Open(t.Context(), []byte(wrong), struct{}{})
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
