@@ -80,7 +80,8 @@ const (
 	Active Status = "active"
 	// Grace: the person has left; login to some services until Ends; reset.
 	Grace Status = "grace"
-	// Locked: suspended by an administrator or for safety. No login, no reset.
+	// Locked: suspended by an administrator or for safety. No login, and no
+	// reset but of a lock for too many tries.
 	Locked Status = "locked"
 	// Disabled: closed or expired. No login, no reset.
 	Disabled Status = "disabled"
@@ -108,10 +109,14 @@ const (
 func (s Status) MayLogin() bool { return s == Active || s == Grace }
 
 // MayReset reports whether a new password may be set for an account that
-// already had one.
-func (s Status) MayReset() bool { return s == Active || s == Grace }
+// already had one. A lock that the directory itself put after too many tries
+// does not forbid it: whoever proves who they are gets past somebody else's
+// guesses.
+func (a Account) MayReset() bool {
+	return a.Status.MayLogin() || a.Status == Locked && a.Reason == ReasonTooManyTries
+}
 
-// MayActivate reports whether the account may be given its first password.
-// An Active account may: arriving staff are active before they have a password
-// (SUPANN SupannAnticipe).
-func (s Status) MayActivate() bool { return s == Pending || s == Active }
+// MayActivate reports whether the account may be given its first password and
+// made active. Staff who arrive are active before they have one (SUPANN
+// SupannAnticipe): for them MayReset is enough.
+func (a Account) MayActivate() bool { return a.Status == Pending }

@@ -74,7 +74,7 @@ func (f *Flow) proof(ctx context.Context, text string) (proven, error) {
 		return proven{}, err
 	}
 	p := proven{fields: read.Fields, key: k, left: read.TTL, purpose: Purpose(read.Fields[fieldPurpose]), account: a}
-	if now, ok := purposeOf(a); !ok || now != p.purpose {
+	if now, ok := PurposeFor(a); !ok || now != p.purpose {
 		return proven{}, ErrState
 	}
 	return p, nil

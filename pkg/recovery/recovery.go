@@ -193,7 +193,7 @@ func (f *Flow) challenge(ctx context.Context, job outbox.Job) error {
 	case err != nil:
 		return err
 	}
-	purpose, ok := purposeOf(a)
+	purpose, ok := PurposeFor(a)
 	if !ok {
 		return nothing("refused_"+string(a.Reason), a.ID)
 	}
@@ -219,14 +219,14 @@ func (f *Flow) challenge(ctx context.Context, job outbox.Job) error {
 	return nothing("sent", a.ID)
 }
 
-// purposeOf is what this account can be given (requirements R10, R12): what
-// was asked for does not matter, so that somebody who takes the wrong door
-// arrives all the same.
-func purposeOf(a account.Account) (Purpose, bool) {
+// PurposeFor is what this account can be given, if anything (requirements R10,
+// R12). What was asked for does not matter, so that somebody who takes the
+// wrong door arrives all the same.
+func PurposeFor(a account.Account) (Purpose, bool) {
 	switch {
-	case a.Status.MayReset():
+	case a.MayReset():
 		return Reset, true
-	case a.Status.MayActivate():
+	case a.MayActivate():
 		return Activate, true
 	}
 	return "", false

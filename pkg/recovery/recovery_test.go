@@ -35,7 +35,8 @@ type people struct {
 	mu       sync.Mutex
 	accounts map[string]account.Account
 	set      []string // what SetPassword was called with, by login
-	refuse   error    // the next answer of SetPassword
+	unlocked []string
+	refuse   error // the next answer of SetPassword
 }
 
 func (d *people) Find(_ context.Context, login string) (account.Account, error) {
@@ -80,7 +81,12 @@ func (d *people) Activate(_ context.Context, id account.ID) error {
 	return nil
 }
 
-func (d *people) Unlock(context.Context, account.ID) error { return nil }
+func (d *people) Unlock(_ context.Context, id account.ID) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unlocked = append(d.unlocked, strings.TrimPrefix(string(id), "id-"))
+	return nil
+}
 
 // recorded is a store that remembers whatever text it was given.
 type recorded struct {
@@ -128,6 +134,7 @@ func start(t *testing.T) *world {
 		{Login: "newcomer", Status: account.Pending, Reason: account.ReasonNotActivated, Contacts: []account.Contact{{Kind: account.Email, Value: "n@home.example"}}},
 		{Login: "locked", Status: account.Locked, Reason: account.ReasonSecurity, Contacts: []account.Contact{{Kind: account.Email, Value: "l@home.example"}}},
 		{Login: "closed", Status: account.Disabled, Reason: account.ReasonClosed, Contacts: []account.Contact{{Kind: account.Email, Value: "c@home.example"}}},
+		{Login: "guessed", Status: account.Locked, Reason: account.ReasonTooManyTries, Contacts: []account.Contact{{Kind: account.Email, Value: "g@home.example"}}},
 		{Login: "nobox", Status: account.Active},
 	} {
 		a.ID = account.ID("id-" + a.Login)
@@ -277,6 +284,17 @@ func TestActivation(t *testing.T) {
 	}
 	if a, _ := w.people.Find(t.Context(), "newcomer"); a.Status != account.Active {
 		t.Errorf("the account is %s", a.Status)
+	}
+}
+
+// R34: somebody else's guesses keep nobody out.
+func TestTooManyTriesIsNoObstacle(t *testing.T) {
+	w := start(t)
+	if _, err := w.flow.Complete(t.Context(), w.proof(t, "guessed"), secret.New(good), ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(w.people.unlocked, " "); got != "guessed" {
+		t.Errorf("unlocked %q", got)
 	}
 }
 
@@ -538,6 +556,8 @@ func TestStoreHoldsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settled(t)
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
 	for _, text := range w.store.texts {
 		for name, value := range map[string]string{"code": code, "token": link[16:], "proof": proven.Proof[7:], "password": good, "address": "a@home.example"} {
 			if strings.Contains(text, value) {

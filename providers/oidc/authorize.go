@@ -1,0 +1,282 @@
+package oidc
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/login"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// authorization is a request whose client and redirect URI are good: from here
+// on every answer, an error too, goes to the client.
+type authorization struct {
+	client      *client
+	redirectURI string
+	state       string
+	formPost    bool // how to answer
+
+	scope     string // what is granted of what was asked
+	nonce     string
+	challenge string
+
+	silent   bool // prompt=none
+	fresh    bool
+	maxAge   time.Duration
+	login    string
+	hintedID account.ID // of the id_token_hint
+}
+
+// authorize is the authorization endpoint (OpenID Connect Core 1.0 section
+// 3.1.2). It depends on the URL and the session only, so that the login engine
+// can come back to it.
+func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
+	a, ok := p.addressee(r.Form)
+	if !ok {
+		p.problem(w, r)
+		return
+	}
+	if err := p.read(r, a); err != nil {
+		p.deny(w, r, a, err)
+		return
+	}
+	demand := login.Request{
+		URL: withQuery(pathAuthorize, r.Form), Party: a.client.Name, Targets: []string{a.redirectURI},
+		Fresh: a.fresh, MaxAge: a.maxAge, Login: a.login,
+	}
+	s := p.session(w, r, a, demand)
+	if s == nil {
+		return
+	}
+	if a.hintedID != "" && a.hintedID != s.Account.ID {
+		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.LoginRequired, Description: "somebody else is signed in"})
+		return
+	}
+	if why := a.client.Access(s.Account); why != account.ReasonNone {
+		if a.silent {
+			p.deny(w, r, a, &oidc.Error{ErrorType: oidc.AccessDenied})
+			return
+		}
+		p.env.Login.Refuse(w, r, s, why, a.client.Name)
+		return
+	}
+	p.issue(w, r, a, s)
+}
+
+// session returns the session that meets the demand, or nil with an answer
+// written. With prompt=none no page is shown (section 3.1.2.1).
+func (p *provider) session(w http.ResponseWriter, r *http.Request, a *authorization, demand login.Request) *session.Session {
+	if !a.silent {
+		return p.env.Login.Require(w, r, demand)
+	}
+	s, err := p.env.Login.Session(r, demand)
+	switch {
+	case err != nil:
+		p.env.Login.Pages.Unavailable(w, r, err)
+	case s == nil:
+		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.LoginRequired})
+	}
+	return s
+}
+
+// issue records the grant in the same round trip as the session, and sends the
+// code.
+func (p *provider) issue(w http.ResponseWriter, r *http.Request, a *authorization, s *session.Session) {
+	g := grant{
+		Account: s.Account.ID, Scope: a.scope, RedirectURI: a.redirectURI, Challenge: a.challenge, Nonce: a.nonce,
+		SID: p.env.Sessions.SID(s), AuthTime: s.AuthTime, Checked: s.Checked, Methods: s.Methods,
+	}
+	// Offline access outlives the session: its grant stands alone, and is
+	// indexed by the account to die when the password changes.
+	var under store.Key
+	if !contains(a.scope, oidc.ScopeOfflineAccess) {
+		under = p.env.Sessions.Under(s)
+	}
+	code := newCode(under.Tag)
+	created := p.create(a.client, code, under, g)
+	ops := []store.Op{created}
+	if under.Name == "" {
+		ops = append(ops, p.env.Sessions.Index(s.Account.ID, created.Key, p.refreshLife)...)
+	}
+	if a.client.BackchannelLogoutURI != "" {
+		p.env.Sessions.Visit(s, a.client.ID, session.Visit{Protocol: name, Party: a.client.ID})
+	}
+	if err := p.env.Sessions.Commit(r.Context(), w, s, ops...); err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return
+	}
+	if !created.Created { // the session was ended meanwhile
+		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.LoginRequired})
+		return
+	}
+	p.record(r, "oidc.code", "ok", a.client, s.Account.ID)
+	p.answer(w, r, a, url.Values{"code": {code}})
+}
+
+// addressee finds out whom to answer. Where that is not certain nothing is
+// ever sent anywhere (RFC 9700 section 4.11.2).
+func (p *provider) addressee(form url.Values) (*authorization, bool) {
+	if len(form["client_id"]) != 1 || len(form["redirect_uri"]) != 1 {
+		return nil, false
+	}
+	c := p.clients[form.Get("client_id")]
+	uri := form.Get("redirect_uri")
+	if c == nil || !matches(c.RedirectURIs, uri, c.Public) {
+		return nil, false
+	}
+	a := &authorization{client: c, redirectURI: uri, formPost: form.Get("response_mode") == string(oidc.ResponseModeFormPost)}
+	if len(form["state"]) == 1 {
+		a.state = form.Get("state")
+	}
+	return a, true
+}
+
+// read checks the rest of the request. Parameters that are not known are
+// ignored (RFC 6749 section 3.1).
+func (p *provider) read(r *http.Request, a *authorization) *oidc.Error {
+	form := r.Form
+	invalid := func(why string) *oidc.Error {
+		return &oidc.Error{ErrorType: oidc.InvalidRequest, Description: why}
+	}
+	if !once(form) {
+		return invalid("a parameter is given twice")
+	}
+	if form.Has("request") {
+		return &oidc.Error{ErrorType: oidc.RequestNotSupported}
+	}
+	if form.Has("request_uri") {
+		return &oidc.Error{ErrorType: "request_uri_not_supported"}
+	}
+	switch oidc.ResponseMode(form.Get("response_mode")) {
+	case "", oidc.ResponseModeQuery, oidc.ResponseModeFormPost:
+	default:
+		return invalid("response_mode must be query or form_post")
+	}
+	switch oidc.ResponseType(form.Get("response_type")) {
+	case oidc.ResponseTypeCode:
+	case "":
+		return invalid("response_type is missing")
+	default:
+		return &oidc.Error{ErrorType: "unsupported_response_type", Description: "response_type must be code"}
+	}
+	asked := strings.Fields(form.Get("scope"))
+	if !slices.Contains(asked, oidc.ScopeOpenID) {
+		return &oidc.Error{ErrorType: oidc.InvalidScope, Description: "scope must hold openid"}
+	}
+	a.scope = a.client.allowed(asked)
+	a.nonce, a.login = form.Get("nonce"), form.Get("login_hint")
+	if err := a.readChallenge(form); err != "" {
+		return invalid(err)
+	}
+	if err := a.readPrompt(form); err != "" {
+		return invalid(err)
+	}
+	if token := form.Get("id_token_hint"); token != "" {
+		claims, err := p.hint(r.Context(), token)
+		if err != nil {
+			return invalid("id_token_hint is not an ID token of this server")
+		}
+		a.hintedID = account.ID(claims.Subject)
+	}
+	return nil
+}
+
+// allowed is what is granted of the scopes asked for, each once.
+func (c *client) allowed(asked []string) string {
+	var granted []string
+	for _, scope := range asked {
+		if slices.Contains(c.Scopes, scope) && !slices.Contains(granted, scope) {
+			granted = append(granted, scope)
+		}
+	}
+	return strings.Join(granted, " ")
+}
+
+// readChallenge accepts S256 alone (RFC 9700 section 2.1.1; RFC 7636 section
+// 4.2: 32 bytes are 43 characters). It returns what is wrong.
+func (a *authorization) readChallenge(form url.Values) string {
+	challenge, method := form.Get("code_challenge"), form.Get("code_challenge_method")
+	switch {
+	case challenge == "" && method == "" && !a.client.requiresPKCE():
+		return ""
+	case challenge == "":
+		return "code_challenge is missing: PKCE is required"
+	case oidc.CodeChallengeMethod(method) != oidc.CodeChallengeMethodS256:
+		return "code_challenge_method must be S256"
+	case len(challenge) != 43 || !base64url(challenge):
+		return "code_challenge is not a SHA-256 in base64url"
+	}
+	a.challenge = challenge
+	return ""
+}
+
+func base64url(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool {
+		return !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || c == '-' || c == '_')
+	}) < 0
+}
+
+// readPrompt reads prompt and max_age. It returns what is wrong. There is no
+// consent to prompt for; to choose another account one gives its credentials.
+func (a *authorization) readPrompt(form url.Values) string {
+	prompts := strings.Fields(form.Get("prompt"))
+	a.silent = slices.Contains(prompts, oidc.PromptNone)
+	if a.silent && len(prompts) > 1 {
+		return "prompt=none must stand alone"
+	}
+	a.fresh = slices.Contains(prompts, oidc.PromptLogin) || slices.Contains(prompts, oidc.PromptSelectAccount)
+	if text := form.Get("max_age"); text != "" {
+		seconds, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return "max_age must be a number of seconds"
+		}
+		a.maxAge = time.Duration(seconds) * time.Second
+		a.fresh = a.fresh || seconds == 0
+	}
+	return ""
+}
+
+// deny sends an error to the client.
+func (p *provider) deny(w http.ResponseWriter, r *http.Request, a *authorization, err *oidc.Error) {
+	answer := url.Values{"error": {string(err.ErrorType)}}
+	if err.Description != "" {
+		answer.Set("error_description", err.Description)
+	}
+	p.record(r, "oidc.authorize", string(err.ErrorType), a.client, "")
+	p.answer(w, r, a, answer)
+}
+
+// answer sends the browser to the client, with state and iss (RFC 9207). 303
+// makes it forget a posted password (RFC 9700 section 4.12).
+func (p *provider) answer(w http.ResponseWriter, r *http.Request, a *authorization, answer url.Values) {
+	answer.Set("iss", p.env.Issuer)
+	if a.state != "" {
+		answer.Set("state", a.state)
+	}
+	if !a.formPost {
+		redirect(w, withQuery(a.redirectURI, answer))
+		return
+	}
+	page := render.FormPost{Frame: render.Frame{Destination: a.client.Name}, Target: a.redirectURI}
+	for _, name := range []string{"code", "error", "error_description", "state", "iss"} {
+		if answer.Has(name) {
+			page.Fields = append(page.Fields, render.Field{Name: name, Value: answer.Get(name)})
+		}
+	}
+	p.env.Pages.Render(w, r, http.StatusOK, page)
+}
+
+// redirect leaves every byte of the URL as it is.
+func redirect(w http.ResponseWriter, target string) {
+	w.Header().Set("Location", target)
+	w.WriteHeader(http.StatusSeeOther)
+}

@@ -1,0 +1,80 @@
+package oidc_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/sso"
+	"github.com/loge-idp/loge/providers/oidc"
+)
+
+var _ plugin.Config[sso.Protocol, sso.Env] = (*oidc.Config)(nil)
+
+func open(t *testing.T, section string) error {
+	t.Helper()
+	set := plugin.Set[sso.Protocol, sso.Env]{"oidc": func() plugin.Config[sso.Protocol, sso.Env] { return &oidc.Config{} }}
+	_, err := set.Open(t.Context(), plugin.Section(section), sso.Env{
+		Issuer: "https://auth.example", Keys: secret.RandomKeyring(), Outbox: &outbox.Outbox{}, Signers: signers[:1],
+	})
+	return err
+}
+
+// TestConfig is R-OAUTH-05 and R-OAUTH-51: a start that is refused names the
+// client and the key.
+func TestConfig(t *testing.T) {
+	client := func(rest string) string {
+		return `{"type":"oidc","clients":[{"id":"m","name":"Moodle","redirectURIs":["https://m.example/cb"],"secret":"s","scopes":["openid"]},` + rest + `]}`
+	}
+	uri := func(uri string) string {
+		return client(`{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/","` + uri + `"]}`)
+	}
+	const second = "clients[1] (n).redirectURIs[1]: "
+	for name, test := range map[string]struct{ section, begins string }{
+		"no clients":         {`{"type":"oidc"}`, "clients: "},
+		"http":               {uri("http://n.example/cb"), second},
+		"wildcard":           {uri("https://*.n.example/cb"), second},
+		"path wildcard":      {uri("https://n.example/*"), second},
+		"regex":              {uri("https://n.example/^cb$"), second},
+		"fragment":           {uri("https://n.example/cb#x"), second},
+		"no host":            {uri("https:///cb"), second},
+		"relative":           {uri("/cb"), second},
+		"javascript":         {uri("javascript:alert(1)"), second},
+		"user":               {uri("https://a@n.example/cb"), second},
+		"own scheme":         {uri("fr.example:/cb"), second},
+		"none":               {client(`{"id":"n","name":"N","secret":"s"}`), "clients[1] (n).redirectURIs: "},
+		"logout http":        {client(`{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/"],"postLogoutRedirectURIs":["http://n.example/"]}`), "clients[1] (n).postLogoutRedirectURIs[0]: "},
+		"back-channel":       {client(`{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/"],"backchannelLogoutURI":"http://n.example/"}`), "clients[1] (n).backchannelLogoutURI: "},
+		"no id":              {client(`{"name":"N","secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] ().id: "},
+		"twice":              {client(`{"id":"m","name":"N","secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] (m).id: "},
+		"no name":            {client(`{"id":"n","secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] (n).name: "},
+		"no secret":          {client(`{"id":"n","name":"N","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secret: "},
+		"two secrets":        {client(`{"id":"n","name":"N","secret":"s","secretHash":"00","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secret: "},
+		"hash":               {client(`{"id":"n","name":"N","secretHash":"00","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secretHash: "},
+		"public secret":      {client(`{"id":"n","name":"N","public":true,"secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] (n).public: "},
+		"public, no PKCE":    {client(`{"id":"n","name":"N","public":true,"requirePKCE":false,"redirectURIs":["https://n.example/"]}`), "clients[1] (n).requirePKCE: "},
+		"scope":              {client(`{"id":"n","name":"N","secret":"s","scopes":["openid","else"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).scopes[1]: "},
+		"openid":             {client(`{"id":"n","name":"N","secret":"s","scopes":["email"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).scopes: "},
+		"algorithm":          {client(`{"id":"n","name":"N","secret":"s","signingAlgorithm":"HS256","redirectURIs":["https://n.example/"]}`), "clients[1] (n).signingAlgorithm: "},
+		"no key for it":      {client(`{"id":"n","name":"N","secret":"s","signingAlgorithm":"ES256","redirectURIs":["https://n.example/"]}`), "clients[1] (n).signingAlgorithm: "},
+		"claim (R-OAUTH-51)": {client(`{"id":"n","name":"N","secret":"s","attributes":["mail","sub"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).attributes[1]: "},
+		"unknown key":        {client(`{"id":"n","nmae":"N"}`), "clients[1].nmae: unknown key"},
+	} {
+		err := open(t, test.section)
+		if err == nil || !strings.HasPrefix(err.Error(), test.begins) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, rest := range map[string]string{
+		"hex":       `{"id":"n","name":"N","secretHash":"` + strings.Repeat("0a", 32) + `","redirectURIs":["https://n.example/"]}`,
+		"base64url": `{"id":"n","name":"N","secretHash":"` + strings.Repeat("A", 43) + `","redirectURIs":["http://localhost:8080/cb"]}`,
+		"native":    `{"id":"n","name":"N","public":true,"redirectURIs":["fr.example.app:/cb","http://127.0.0.1/cb","http://[::1]/cb"]}`,
+		"lifetimes": `{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/"]}],"accessLife":"5m","refreshIdle":"24h","refreshLife":"48h","clients":[{"id":"o","name":"O","public":true,"redirectURIs":["https://n.example/"]}`,
+	} {
+		if err := open(t, client(rest)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

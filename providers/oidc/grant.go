@@ -1,0 +1,157 @@
+package oidc
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/ticket"
+)
+
+// A grant is what one sign-in at one client is worth: one record from the code
+// to the last refresh token. Its field "secret" holds the hash of the one text
+// that is good next: first the code, then each refresh token in turn. Going on
+// to the next one is a single store.Rotate, so of any number of callers
+// exactly one has the code, and presenting what was used before ends the
+// record and with it everything issued from it (RFC 9700 sections 2.1.1 and
+// 4.14.2). Nobody can find the record of another client's grant, because its
+// name holds the client.
+type grant struct {
+	Account     account.ID
+	Scope       string // space-delimited
+	RedirectURI string
+	Challenge   string // of PKCE; empty without
+	Nonce       string
+	SID         string
+	AuthTime    time.Time
+	Checked     time.Time // when the account's state was last read
+	Methods     []string
+}
+
+const fieldSecret = "secret"
+
+func (g grant) fields(code string) store.Fields {
+	return store.Fields{
+		fieldSecret: codeHash(code), "account": string(g.Account), "scope": g.Scope,
+		"redirect": g.RedirectURI, "challenge": g.Challenge, "nonce": g.Nonce, "sid": g.SID,
+		"auth": strconv.FormatInt(g.AuthTime.Unix(), 10), "checked": strconv.FormatInt(g.Checked.Unix(), 10),
+		"methods": strings.Join(g.Methods, " "),
+	}
+}
+
+func grantOf(f store.Fields) grant {
+	at := func(text string) time.Time {
+		n, _ := strconv.ParseInt(text, 10, 64) // we wrote it
+		return time.Unix(n, 0)
+	}
+	return grant{
+		Account: account.ID(f["account"]), Scope: f["scope"], RedirectURI: f["redirect"], Challenge: f["challenge"],
+		Nonce: f["nonce"], SID: f["sid"], AuthTime: at(f["auth"]), Checked: at(f["checked"]), Methods: strings.Fields(f["methods"]),
+	}
+}
+
+// A code is tag, name and secret, run together; a refresh token is another
+// such text and, after a dot, the account, so that the account's state can be
+// asked before the token is used up. 11 characters of name keep grants of one
+// session apart; 22 of secret make 131 random bits.
+const (
+	nameLen   = 11
+	secretLen = 22
+	codeLen   = ticket.TagLen + nameLen + secretLen
+	markLen   = 11
+)
+
+// locator is the part of a code or token that says where its record is.
+const locatorLen = ticket.TagLen + nameLen
+
+// key is where a client's grant is kept.
+func (c *client) key(locator string) store.Key {
+	return store.Key{Tag: locator[:ticket.TagLen], Name: "oidc:" + c.mark + ":" + locator[ticket.TagLen:]}
+}
+
+// newCode makes a code whose record hangs from the session, or stands alone
+// when the tag is empty.
+func newCode(tag string) string {
+	if tag == "" {
+		tag = ticket.NewTag()
+	}
+	return tag + secret.Random(nameLen+secretLen)
+}
+
+// create is the operation that records a grant with its code.
+func (p *provider) create(c *client, code string, under store.Key, g grant) *store.Create {
+	return &store.Create{Key: c.key(code[:locatorLen]), Under: under.Name, Fields: g.fields(code),
+		TTL: codeLife, Life: p.refreshLife}
+}
+
+// Code and refresh token hash differently, so that one never passes for the
+// other.
+func codeHash(code string) string     { return secret.Hash("code " + code) }
+func refreshHash(token string) string { return secret.Hash("refresh " + token) }
+
+// successor derives what follows a code or a refresh token. It is derived, not
+// drawn, so that a repetition within the grace gets the same one although only
+// hashes are kept.
+func (p *provider) successor(of string) string {
+	return of[:locatorLen] + p.next.Text(secretLen, of)
+}
+
+func wellFormed(code string) bool {
+	return len(code) == codeLen && strings.IndexFunc(code, func(c rune) bool {
+		return !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z')
+	}) < 0
+}
+
+func refreshToken(text string, id account.ID) string {
+	return text + "." + base64.RawURLEncoding.EncodeToString([]byte(id))
+}
+
+// parseRefresh takes a refresh token apart, and is false for what cannot be
+// one. The account is only certain once the record of the text names it too.
+func parseRefresh(token string) (text string, id account.ID, ok bool) {
+	text, tail, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(tail)
+	return text, account.ID(raw), err == nil && wellFormed(text) && 0 < len(raw) && len(raw) <= 256
+}
+
+// access is the content of an access token: sealed, so opaque to everybody but
+// us. It says what may be done until when; whether it still lives is for the
+// grant's record to say.
+type access struct {
+	Locator string     `json:"g"`
+	Client  string     `json:"c"`
+	Account account.ID `json:"a"`
+	Scope   string     `json:"s"`
+	Issued  int64      `json:"i"`
+	Expires int64      `json:"e"`
+}
+
+func (p *provider) sealAccess(c *client, locator, scope string, id account.ID) string {
+	now := p.env.Now()
+	plain, err := json.Marshal(access{Locator: locator, Client: c.ID, Account: id, Scope: scope,
+		Issued: now.Unix(), Expires: now.Add(p.accessLife).Unix()})
+	if err != nil {
+		panic(err) // texts and numbers
+	}
+	return p.accessBox.Seal(plain, "")
+}
+
+// openAccess returns the content of a token that was sealed here, whose time
+// is not over and whose client is still known.
+func (p *provider) openAccess(token string) (access, *client, bool) {
+	var a access
+	plain, err := p.accessBox.Open(token, "")
+	if err != nil || json.Unmarshal(plain, &a) != nil || len(a.Locator) != locatorLen {
+		return a, nil, false
+	}
+	c := p.clients[a.Client]
+	return a, c, c != nil && p.env.Now().Unix() < a.Expires
+}
+
+func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

@@ -1,0 +1,203 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// departure is a checked request to log out.
+type departure struct {
+	client *client
+	target string     // where to go afterwards, with its state; empty for our page
+	sub    account.ID // whom the id_token_hint is about; empty without one
+}
+
+// logout is the end_session endpoint (OpenID Connect RP-Initiated Logout 1.0).
+// With an ID token of the person who is signed in it does what it says;
+// otherwise it asks first, since any site can send a browser here.
+func (p *provider) logout(w http.ResponseWriter, r *http.Request) {
+	d, ok := p.departure(r)
+	if !ok {
+		p.problem(w, r)
+		return
+	}
+	s, err := p.env.Sessions.Current(r)
+	switch {
+	case err != nil:
+		p.env.Login.Pages.Unavailable(w, r, err)
+	case s == nil && d.sub == "":
+		p.loggedOut(w, r, d)
+	case s == nil || s.Account.ID == d.sub:
+		p.leave(w, r, d)
+	default:
+		p.ask(w, r, d, s)
+	}
+}
+
+// fieldSession binds the page that asks to the session that it would end.
+const fieldSession = "session"
+
+func (p *provider) ask(w http.ResponseWriter, r *http.Request, d departure, s *session.Session) {
+	page := render.LogoutConfirm{Login: s.Account.Login}
+	page.Action = pathConfirm
+	page.Hidden = []render.Field{{Name: fieldSession, Value: p.confirmation(s)}}
+	if d.client != nil {
+		page.Destination = d.client.Name
+	}
+	if d.target != "" {
+		page.FormTargets = []string{d.target}
+	}
+	for _, name := range []string{"client_id", "id_token_hint", "post_logout_redirect_uri", "state"} {
+		if v := r.Form.Get(name); v != "" {
+			page.Hidden = append(page.Hidden, render.Field{Name: name, Value: v})
+		}
+	}
+	p.env.Pages.Render(w, r, http.StatusOK, page)
+}
+
+func (p *provider) confirmation(s *session.Session) string {
+	return p.env.Keys.Deriver("oidc logout form").Text(22, p.env.Sessions.SID(s))
+}
+
+// confirmed is posted by the page that asks.
+func (p *provider) confirmed(w http.ResponseWriter, r *http.Request) {
+	d, ok := p.departure(r)
+	if !ok {
+		p.problem(w, r)
+		return
+	}
+	s, err := p.env.Sessions.Current(r)
+	switch {
+	case err != nil:
+		p.env.Login.Pages.Unavailable(w, r, err)
+	case s != nil && !equal([]byte(r.PostForm.Get(fieldSession)), []byte(p.confirmation(s))):
+		p.ask(w, r, d, s)
+	default:
+		p.leave(w, r, d)
+	}
+}
+
+// leave logs out and goes where the client asked.
+func (p *provider) leave(w http.ResponseWriter, r *http.Request, d departure) {
+	if !p.env.Logout(w, r) {
+		return
+	}
+	if d.target != "" {
+		redirect(w, d.target)
+		return
+	}
+	p.loggedOut(w, r, d)
+}
+
+func (p *provider) loggedOut(w http.ResponseWriter, r *http.Request, d departure) {
+	page := render.LoggedOut{ContinueURL: d.target}
+	if d.client != nil {
+		page.Destination = d.client.Name
+	}
+	p.env.Pages.Render(w, r, http.StatusOK, page)
+}
+
+// departure checks the parameters. It is false for what is wrong: a forged or
+// foreign hint, a place that the client did not register.
+func (p *provider) departure(r *http.Request) (departure, bool) {
+	var d departure
+	form := r.Form
+	if !once(form) {
+		return d, false
+	}
+	id := form.Get("client_id")
+	if token := form.Get("id_token_hint"); token != "" {
+		claims, err := p.hint(r.Context(), token)
+		if err != nil || id != "" && !slices.Contains(claims.Audience, id) || len(claims.Audience) == 0 {
+			return d, false
+		}
+		d.sub, id = account.ID(claims.Subject), claims.Audience[0]
+	}
+	if id != "" {
+		if d.client = p.clients[id]; d.client == nil {
+			return d, false
+		}
+	}
+	target := form.Get("post_logout_redirect_uri")
+	if target == "" || d.client == nil { // section 3: nobody vouches for the place
+		return d, target == ""
+	}
+	if !matches(d.client.PostLogoutRedirectURIs, target, d.client.Public) {
+		return d, false
+	}
+	state := url.Values{}
+	if v := form.Get("state"); v != "" {
+		state.Set("state", v)
+	}
+	d.target = withQuery(target, state)
+	return d, true
+}
+
+// problem is the page of a request that can be answered to nobody but the
+// person.
+func (p *provider) problem(w http.ResponseWriter, r *http.Request) {
+	p.env.Pages.Render(w, r, http.StatusBadRequest, render.Problem{Kind: render.ProblemApplication, Reference: web.Reference(r)})
+}
+
+// logoutTokenLife bounds a logout token (OWASP ASVS 10.5.5).
+const logoutTokenLife = 2 * time.Minute
+
+// farewell tells a client that a session in which it was signed in to has
+// ended (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+func (p *provider) farewell(ctx context.Context, v session.Visit) error {
+	c := p.clients[v.Party]
+	if c == nil || c.BackchannelLogoutURI == "" {
+		return fmt.Errorf("oidc: client %q is told of no logout any more: %w", v.Party, outbox.ErrGiveUp)
+	}
+	now := p.env.Now()
+	token, err := sign(c.signer.logout, &oidc.LogoutTokenClaims{
+		Issuer: p.env.Issuer, Subject: string(v.Account), Audience: oidc.Audience{c.ID}, SessionID: v.SID,
+		IssuedAt: oidc.FromTime(now), Expiration: oidc.FromTime(now.Add(logoutTokenLife)), JWTID: secret.Random(22),
+		Events: map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
+	})
+	if err != nil {
+		return err
+	}
+	body := strings.NewReader(url.Values{"logout_token": {token}}.Encode())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.BackchannelLogoutURI, body)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := p.env.Client.Do(request)
+	if err != nil {
+		return fmt.Errorf("oidc: logout of client %s: %w", c.ID, err)
+	}
+	defer answer.Body.Close()
+	_, _ = io.CopyN(io.Discard, answer.Body, 4096) // so that the connection can be kept
+	return farewellOutcome(c.ID, answer.StatusCode)
+}
+
+// farewellOutcome tells what no retry can help from what one might.
+func farewellOutcome(client string, status int) error {
+	if 200 <= status && status < 300 {
+		return nil
+	}
+	err := fmt.Errorf("oidc: client %s answered %d to a logout", client, status)
+	retry := status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
+	if !retry {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	return err
+}

@@ -1,0 +1,256 @@
+// Package oidc is the OpenID Provider: it signs people in to applications by
+// OpenID Connect 1.0, code flow with PKCE, on the shared session.
+//
+// The words of the protocol — requests, claims, errors, discovery, checks of
+// signatures — are those of github.com/zitadel/oidc; the endpoints are our
+// own, because an authorization request must write nothing to the store until
+// somebody has logged in. What is stored is described at type grant.
+//
+// The routes, below the issuer: /.well-known/openid-configuration, and
+// authorize, token, userinfo, introspect, revoke, logout and keys under /oidc.
+package oidc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/sso"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// name is that of the protocol in sessions and jobs.
+const name = "oidc"
+
+// The paths below the issuer.
+const (
+	pathDiscovery  = "/.well-known/openid-configuration"
+	pathKeys       = "/oidc/keys"
+	pathAuthorize  = "/oidc/authorize"
+	pathToken      = "/oidc/token"
+	pathUserinfo   = "/oidc/userinfo"
+	pathIntrospect = "/oidc/introspect"
+	pathRevoke     = "/oidc/revoke"
+	pathLogout     = "/oidc/logout"
+	pathConfirm    = "/oidc/logout/confirm"
+)
+
+type provider struct {
+	env        sso.Env
+	clients    map[string]*client
+	origins    map[string]bool // of the clients' redirect URIs, for CORS
+	keys       keySet
+	algorithms []string
+
+	accessBox *secret.Box
+	next      *secret.Deriver
+
+	accessLife, refreshIdle, refreshLife time.Duration
+
+	discovery, jwks []byte
+}
+
+// Open checks the clients and prepares what is the same for every request. An
+// error names the client and the key.
+func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
+	p := &provider{
+		env: env, clients: map[string]*client{}, origins: map[string]bool{},
+		accessBox:   env.Keys.Box("oidc access token"),
+		next:        env.Keys.Deriver("oidc refresh token"),
+		accessLife:  c.AccessLife.Or(defaultAccessLife),
+		refreshIdle: c.RefreshIdle.Or(defaultRefreshIdle),
+		refreshLife: c.RefreshLife.Or(defaultRefreshLife),
+	}
+	for _, s := range env.Signers {
+		signer, err := newSigner(s)
+		if err != nil {
+			return nil, err
+		}
+		p.keys = append(p.keys, signer)
+		if !slices.Contains(p.algorithms, s.Algorithm) {
+			p.algorithms = append(p.algorithms, s.Algorithm)
+		}
+	}
+	if len(c.Clients) == 0 {
+		return nil, plugin.At("clients", errors.New("is missing"))
+	}
+	for i, configured := range c.Clients {
+		checked, err := configured.check(p.keys)
+		if err == nil && p.clients[configured.ID] != nil {
+			err = plugin.At("id", errors.New("is that of another client too"))
+		}
+		if err != nil {
+			return nil, plugin.At(fmt.Sprintf("clients[%d] (%s)", i, configured.ID), err)
+		}
+		p.clients[configured.ID] = checked
+		for _, uri := range configured.RedirectURIs {
+			if o := origin(uri); o != "" {
+				p.origins[o] = true
+			}
+		}
+	}
+	if err := p.publish(); err != nil {
+		return nil, err
+	}
+	env.Farewells(name, p.farewell)
+	return p, nil
+}
+
+// Routes implements sso.Protocol. A page that people meet may be posted to
+// from our own pages only; authorize and logout may be posted to by any
+// application, so they answer a POST by sending the browser to the GET: only
+// then does it send its SameSite cookie.
+func (p *provider) Routes(m *web.Mux) {
+	m.Machine("GET "+pathDiscovery, p.public(p.document(p.discovery)))
+	m.Machine("GET "+pathKeys, p.public(p.document(p.jwks)))
+
+	m.Page("GET "+pathAuthorize, http.HandlerFunc(p.authorize))
+	m.Machine("POST "+pathAuthorize, p.asGet(pathAuthorize))
+
+	m.Machine("POST "+pathToken, p.public(http.HandlerFunc(p.token)))
+	m.Machine("GET "+pathUserinfo, p.public(http.HandlerFunc(p.userinfo)))
+	m.Machine("POST "+pathUserinfo, p.public(http.HandlerFunc(p.userinfo)))
+	m.Machine("POST "+pathRevoke, p.public(http.HandlerFunc(p.revoke)))
+	for _, path := range []string{pathToken, pathUserinfo, pathRevoke} {
+		m.Machine("OPTIONS "+path, p.public(http.HandlerFunc(preflight)))
+	}
+	m.Machine("POST "+pathIntrospect, http.HandlerFunc(p.introspect))
+
+	m.Page("GET "+pathLogout, http.HandlerFunc(p.logout))
+	m.Machine("POST "+pathLogout, p.asGet(pathLogout))
+	m.Page("POST "+pathConfirm, http.HandlerFunc(p.confirmed))
+}
+
+// asGet sends a browser that posts to the same request by GET.
+func (p *provider) asGet(path string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ParseForm() != nil {
+			p.problem(w, r)
+			return
+		}
+		redirect(w, withQuery(p.env.Issuer+path, r.Form))
+	})
+}
+
+// public lets the registered browser applications read the answer, by their
+// exact origins and never with cookies (RFC 9700 section 2.6).
+func (p *provider) public(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		if from := r.Header.Get("Origin"); p.origins[from] {
+			w.Header().Set("Access-Control-Allow-Origin", from)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func preflight(w http.ResponseWriter, _ *http.Request) {
+	if w.Header().Get("Access-Control-Allow-Origin") != "" {
+		w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		w.Header().Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// discoveryDocument adds what the library does not know.
+type discoveryDocument struct {
+	oidc.DiscoveryConfiguration
+	// RFC 9207 section 3.
+	IssInResponse bool `json:"authorization_response_iss_parameter_supported"`
+	// Said even when false: their defaults are not what one expects.
+	RequestParameter bool `json:"request_parameter_supported"`
+	ClaimsParameter  bool `json:"claims_parameter_supported"`
+}
+
+func (p *provider) publish() error {
+	at := func(path string) string { return p.env.Issuer + path }
+	authMethods := []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodNone}
+	var err error
+	p.discovery, err = json.Marshal(discoveryDocument{
+		IssInResponse: true,
+		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
+			Issuer:                                    p.env.Issuer,
+			AuthorizationEndpoint:                     at(pathAuthorize),
+			TokenEndpoint:                             at(pathToken),
+			UserinfoEndpoint:                          at(pathUserinfo),
+			IntrospectionEndpoint:                     at(pathIntrospect),
+			RevocationEndpoint:                        at(pathRevoke),
+			EndSessionEndpoint:                        at(pathLogout),
+			JwksURI:                                   at(pathKeys),
+			ScopesSupported:                           knownScopes,
+			ResponseTypesSupported:                    []string{string(oidc.ResponseTypeCode)},
+			ResponseModesSupported:                    []string{string(oidc.ResponseModeQuery), string(oidc.ResponseModeFormPost)},
+			GrantTypesSupported:                       []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken},
+			SubjectTypesSupported:                     []string{"public"},
+			IDTokenSigningAlgValuesSupported:          p.algorithms,
+			TokenEndpointAuthMethodsSupported:         authMethods,
+			RevocationEndpointAuthMethodsSupported:    authMethods,
+			IntrospectionEndpointAuthMethodsSupported: authMethods[:2],
+			CodeChallengeMethodsSupported:             []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
+			ClaimTypesSupported:                       []string{"normal"},
+			ClaimsSupported:                           supportedClaims,
+			BackChannelLogoutSupported:                true,
+			BackChannelLogoutSessionSupported:         true,
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("discovery: %w", err)
+	}
+	var set jose.JSONWebKeySet
+	for _, s := range p.keys {
+		set.Keys = append(set.Keys, s.public)
+	}
+	if p.jwks, err = json.Marshal(set); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	return nil
+}
+
+// document serves bytes made at start. Ten minutes of caching bound how long
+// before its use a new key must be published.
+func (p *provider) document(body []byte) http.Handler {
+	etag := `"` + secret.Hash(string(body))[:22] + `"`
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "application/json")
+		h.Set("Cache-Control", "public, max-age=600")
+		h.Set("ETag", etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	})
+}
+
+func (p *provider) record(r *http.Request, action, result string, c *client, id account.ID) {
+	e := audit.Event{Action: action, Result: result, Account: id, Address: web.ClientAddr(r).String()}
+	if c != nil {
+		e.Party = c.ID
+	}
+	p.env.Audit.Record(r.Context(), e)
+}
+
+// once reports whether a form holds no parameter twice (RFC 6749 sections 3.1
+// and 3.2).
+func once(form url.Values) bool {
+	for _, values := range form {
+		if len(values) > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(scope, one string) bool { return slices.Contains(strings.Fields(scope), one) }
