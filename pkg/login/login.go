@@ -135,10 +135,26 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Session returns the session that meets the request, nil when there is none.
-// It writes nothing. The error wraps store.ErrUnavailable or
-// directory.ErrUnavailable. With a session come changes to be committed.
+// Session returns the session that meets the request, nil when there is none or
+// when something must be read first: for requests that allow no page (CAS
+// gateway, OIDC prompt=none). It writes nothing. The error wraps
+// store.ErrUnavailable or directory.ErrUnavailable. With a session come changes
+// to be committed.
 func (f *Flow) Session(r *http.Request, req Request) (*session.Session, error) {
+	s, err := f.session(r, req)
+	if s != nil && unread(s) {
+		return nil, err
+	}
+	return s, err
+}
+
+// unread reports whether the account is in grace and its end was not shown in
+// this session.
+func unread(s *session.Session) bool {
+	return s.Account.Status == account.Grace && s.Note(noteGrace) == ""
+}
+
+func (f *Flow) session(r *http.Request, req Request) (*session.Session, error) {
 	s, err := f.Sessions.Current(r)
 	if err != nil || s == nil {
 		return nil, err
@@ -159,7 +175,7 @@ func (f *Flow) Session(r *http.Request, req Request) (*session.Session, error) {
 		s.Account, s.Checked = a, f.now()
 	}
 	mark := secret.Hash(req.URL)
-	given := s.JustStarted() || s.Note(noteFresh) == mark
+	given := s.JustStarted() || s.Note(noteFresh) == mark && f.now().Sub(s.AuthTime) <= noticeTime
 	if s.Note(noteFresh) == mark {
 		s.SetNote(noteFresh, "")
 	}
@@ -175,6 +191,10 @@ func (f *Flow) Session(r *http.Request, req Request) (*session.Session, error) {
 // credentials would never be met.
 const noteFresh = "fresh"
 
+// noticeTime is how long somebody may take to read a notice before credentials
+// no longer count as given for what is asked.
+const noticeTime = 10 * time.Minute
+
 // noteGrace says that the end of the account was shown.
 const noteGrace = "grace"
 
@@ -182,7 +202,7 @@ const noteGrace = "grace"
 // seen, or answers the request itself and returns nil. The caller must Commit
 // the session before it writes.
 func (f *Flow) Require(w http.ResponseWriter, r *http.Request, req Request) *session.Session {
-	s, err := f.Session(r, req)
+	s, err := f.session(r, req)
 	if err != nil {
 		f.Pages.Unavailable(w, r, err)
 		return nil
@@ -191,7 +211,7 @@ func (f *Flow) Require(w http.ResponseWriter, r *http.Request, req Request) *ses
 		f.form(w, r, req)
 		return nil
 	}
-	if s.Account.Status == account.Grace && s.Note(noteGrace) == "" {
+	if unread(s) {
 		if s.FromCredentials {
 			s.SetNote(noteFresh, secret.Hash(req.URL))
 		}

@@ -8,7 +8,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -213,7 +215,12 @@ func (o *Outbox) open(e store.Entry) (Job, error) {
 	return job, nil
 }
 
-func (o *Outbox) try(ctx context.Context, job Job) error {
+func (o *Outbox) try(ctx context.Context, job Job) (err error) {
+	defer func() {
+		if crash := recover(); crash != nil { // one bad job must not stop the others
+			err = fmt.Errorf("panic: %v\n%s", crash, debug.Stack())
+		}
+	}()
 	if o.now().Unix() > job.Expires {
 		return errors.Join(ErrGiveUp, errors.New("too old"))
 	}
@@ -230,7 +237,7 @@ func (o *Outbox) try(ctx context.Context, job Job) error {
 
 // backoff is 1 s, 4 s, 16 s… up to 5 minutes.
 func backoff(tries int) time.Duration {
-	return min(time.Second<<(2*min(tries-1, 5)), 5*time.Minute)
+	return min(time.Second<<(2*min(max(tries, 1)-1, 5)), 5*time.Minute)
 }
 
 func (o *Outbox) parallel() int          { return max(1, or(o.Parallel, 8)) }

@@ -25,6 +25,7 @@ import (
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/web"
 )
 
@@ -47,7 +48,7 @@ func (p *Portal) Routes(m *web.Mux) {
 	page("GET /{$}", func(w http.ResponseWriter, r *http.Request) { p.to(w, r, "/login") })
 	page("GET /login", p.login)
 	page("POST /login", p.postLogin)
-	page("POST /login/continue", func(w http.ResponseWriter, r *http.Request) { p.Login.Continue(w, r, r.PostFormValue(fieldState)) })
+	page("POST /login/continue", func(w http.ResponseWriter, r *http.Request) { p.Login.Continue(w, r, r.PostFormValue(sso.FieldState)) })
 	page("GET /logout", p.logout)
 	page("POST /logout", p.postLogout)
 	page("GET /help", p.help)
@@ -79,9 +80,6 @@ func (p *Portal) Check() error {
 	return p.Pages.Require(keys...)
 }
 
-// fieldState carries the login engine's own state through a form.
-const fieldState = "state"
-
 // login is the page of somebody who came for no application. With return it is
 // the way to one, after a detour.
 func (p *Portal) login(w http.ResponseWriter, r *http.Request) {
@@ -105,23 +103,7 @@ func (p *Portal) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) {
-	PostLogin(p.Login, p.Pages, w, r)
-}
-
-// PostLogin answers a posted login form, whichever URL it was posted to: CAS
-// wants it at its own.
-func PostLogin(flow *login.Flow, pages *render.Pages, w http.ResponseWriter, r *http.Request) {
-	typed, state := r.PostFormValue("username"), r.PostFormValue(fieldState)
-	if render.SwitchesLanguage(r) {
-		flow.Again(w, pages.WithLanguage(r), typed, state)
-		return
-	}
-	flow.Login(w, r, login.Credentials{
-		Login:    typed,
-		Password: secret.New(r.PostFormValue("password")),
-		Remember: r.PostFormValue("remember") != "",
-		State:    state,
-	})
+	sso.PostLogin(p.Login, p.Pages, w, r)
 }
 
 // LoginForm implements login.Pages.
@@ -129,7 +111,7 @@ func (p *Portal) LoginForm(w http.ResponseWriter, r *http.Request, f login.Form)
 	frame := render.Frame{
 		Destination: f.Party,
 		Action:      "/login",
-		Hidden:      []render.Field{{Name: fieldState, Value: f.State}},
+		Hidden:      []render.Field{{Name: sso.FieldState, Value: f.State}},
 		FormTargets: f.Targets,
 	}
 	for name, values := range f.Echo {
@@ -170,7 +152,7 @@ func (p *Portal) GraceNotice(w http.ResponseWriter, r *http.Request, a account.A
 	p.Pages.Render(w, r, http.StatusOK, render.Grace{Ends: a.Ends, Frame: render.Frame{
 		Destination: req.Party,
 		Action:      "/login/continue",
-		Hidden:      []render.Field{{Name: fieldState, Value: state}},
+		Hidden:      []render.Field{{Name: sso.FieldState, Value: state}},
 		FormTargets: req.Targets,
 		NoDoors:     true,
 	}})

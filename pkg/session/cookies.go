@@ -79,11 +79,11 @@ func (c *Cookies) New(r *http.Request, cookie string) (*sessions.Session, error)
 	s := sessions.NewSession(c, cookie)
 	options := c.Options
 	s.Options, s.IsNew = &options, true
-	sent, err := r.Cookie(cookie)
-	if err != nil {
-		return s, nil
+	sent := r.CookiesNamed(cookie)
+	if len(sent) != 1 {
+		return s, nil // of two, one was planted: as in web.Cookies.Get
 	}
-	n, ok := parse(sent.Value)
+	n, ok := parse(sent[0].Value)
 	if !ok {
 		return s, nil
 	}
@@ -95,7 +95,7 @@ func (c *Cookies) New(r *http.Request, cookie string) (*sessions.Session, error)
 	if held == "" || subtle.ConstantTimeCompare([]byte(held), []byte(secret.Hash(n.secret))) != 1 {
 		return s, nil
 	}
-	s.ID, s.IsNew = sent.Value, false
+	s.ID, s.IsNew = sent[0].Value, false
 	for k, v := range read.Fields {
 		if k != keyField {
 			s.Values[k] = v
@@ -109,6 +109,10 @@ func (c *Cookies) New(r *http.Request, cookie string) (*sessions.Session, error)
 // written is the difference, so that requests of one session side by side do
 // not undo each other.
 type heldKey struct{}
+
+// renewKey marks a record whose lifetime begins anew, under the same name so
+// that what hangs from it stays.
+type renewKey struct{}
 
 // Save writes the session and its cookie: for embedders that use gorilla's
 // types alone. The Manager sends the same operations together with others.
@@ -158,13 +162,14 @@ func (c *Cookies) ops(s *sessions.Session) ([]store.Op, error) {
 		}
 		fields[name] = value
 	}
-	if s.IsNew {
+	_, renew := s.Values[renewKey{}]
+	if s.IsNew || renew {
 		idle, life := c.Idle, c.Life
 		if s.Options != nil && s.Options.MaxAge > 0 { // "stay signed in"
 			life = time.Duration(s.Options.MaxAge) * time.Second
 			idle = life
 		}
-		return []store.Op{&store.Create{Key: n.key, Fields: fields, TTL: min(idle, life), Life: life}}, nil
+		return []store.Op{&store.Create{Key: n.key, Fields: fields, TTL: min(idle, life), Life: life, Replace: renew}}, nil
 	}
 	held, _ := s.Values[heldKey{}].(store.Fields)
 	changed := store.Fields{}

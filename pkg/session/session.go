@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +43,7 @@ type Session struct {
 
 	record *sessions.Session
 	next   []store.Op // to go with the next Commit
+	leave  bool       // some of next are farewells
 	begun  bool       // Start was called and Commit was not yet
 }
 
@@ -53,6 +56,8 @@ func (s *Session) With(ops ...store.Op) { s.next = append(s.next, ops...) }
 // Visit is one sign-in at a relying party that will want to know the end of
 // the session.
 type Visit struct {
+	// At is when, in Unix seconds; Manager.Visit sets it.
+	At       int64             `json:"t,omitempty"`
 	Protocol string            `json:"p"` // the name of the sso.Protocol
 	Party    string            `json:"i"` // the relying party
 	Data     map[string]string `json:"d,omitempty"`
@@ -132,8 +137,11 @@ func (m *Manager) Start(r *http.Request, a account.Account, longTerm bool, metho
 		s = nil
 	}
 	if s == nil {
-		s = &Session{record: record, next: before}
+		s = &Session{record: record, next: before, leave: before != nil}
 		record.Values[sessionKey{}] = s
+	}
+	if !record.IsNew && s.LongTerm != longTerm {
+		record.Values[renewKey{}] = true
 	}
 	s.Account, s.AuthTime, s.Checked = a, m.clock(), m.clock()
 	s.Methods, s.LongTerm, s.begun = methods, longTerm, true
@@ -164,11 +172,12 @@ func (m *Manager) Commit(ctx context.Context, w http.ResponseWriter, s *Session,
 	if s.begun {
 		m.Cookies.setCookie(w, s.record)
 	}
-	if len(s.next) > 0 {
+	if s.leave {
 		m.Outbox.Nudge()
 	}
-	s.next, s.begun, s.record.IsNew = nil, false, false
+	s.next, s.leave, s.begun, s.record.IsNew = nil, false, false, false
 	s.record.Values[heldKey{}] = held(s.record)
+	delete(s.record.Values, renewKey{})
 	return nil
 }
 
@@ -195,21 +204,46 @@ func (m *Manager) sid(k store.Key) string {
 	return m.Keys.Deriver("session sid").Text(22, k.Tag, k.Name)
 }
 
+// maxVisits bounds what a session remembers, so that one which lasts for weeks
+// stays quick to read. Of more the oldest hear nothing of the end; their
+// tickets are long since spent.
+const maxVisits = 300
+
 // Visit records that the session was used to sign in at a relying party. The
 // name tells visits apart: one of the same name replaces the other.
 func (m *Manager) Visit(s *Session, name string, v Visit) {
+	v.At = m.clock().Unix()
 	plain, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // texts only
 	}
 	key := visitValue + v.Protocol + ":" + secret.Hash(name)[:12]
 	s.record.Values[key] = m.visitBox().Seal(plain, key)
+	visits := 0
+	for k := range s.record.Values {
+		if name, ok := k.(string); ok && strings.HasPrefix(name, visitValue) {
+			visits++
+		}
+	}
+	if visits > maxVisits {
+		all, oldest := m.visitsByKey(s.record), key
+		for k, v := range all {
+			if v.At < all[oldest].At {
+				oldest = k
+			}
+		}
+		delete(s.record.Values, oldest)
+	}
 }
 
 // Visits returns what was recorded, in no order.
 func (m *Manager) Visits(s *Session) []Visit {
-	var out []Visit
-	for k, v := range s.record.Values {
+	return slices.Collect(maps.Values(m.visitsByKey(s.record)))
+}
+
+func (m *Manager) visitsByKey(record *sessions.Session) map[string]Visit {
+	out := map[string]Visit{}
+	for k, v := range record.Values {
 		key, _ := k.(string)
 		sealed, _ := v.(string)
 		if !strings.HasPrefix(key, visitValue) {
@@ -217,7 +251,7 @@ func (m *Manager) Visits(s *Session) []Visit {
 		}
 		var visit Visit
 		if plain, err := m.visitBox().Open(sealed, key); err == nil && json.Unmarshal(plain, &visit) == nil {
-			out = append(out, visit)
+			out[key] = visit
 		}
 	}
 	return out
@@ -346,7 +380,8 @@ func (m *Manager) save(s *Session) ([]store.Op, error) {
 	if s.LongTerm {
 		values[valueLongTerm] = "1"
 	}
-	isNew := s.record.IsNew
+	_, renewed := values[renewKey{}]
+	isNew := s.record.IsNew || renewed
 	ops, err := m.Cookies.ops(s.record)
 	if err != nil {
 		return nil, err
