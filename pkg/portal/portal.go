@@ -37,7 +37,9 @@ type Portal struct {
 	Pages    *render.Pages
 	Cookies  web.Cookies
 	Keys     *secret.Keyring
-	Logger   *slog.Logger
+	// Namers know to which application a local URL leads.
+	Namers []sso.Namer
+	Logger *slog.Logger
 }
 
 var _ login.Pages = (*Portal)(nil)

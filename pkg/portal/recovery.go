@@ -271,7 +271,23 @@ func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("purpose") == string(recovery.Activate) {
 		purpose = recovery.Activate
 	}
-	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), LoginURL: p.Pages.URL(or(local(r), "/login")), Frame: render.Frame{NoDoors: true}})
+	back := local(r)
+	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), LoginURL: p.Pages.URL(or(back, "/login")),
+		Frame: render.Frame{Destination: p.destination(back), NoDoors: true}})
+}
+
+// destination is the name of the application to which a local URL leads.
+func (p *Portal) destination(back string) string {
+	u, err := url.Parse(back)
+	if err != nil {
+		return ""
+	}
+	for _, n := range p.Namers {
+		if name := n.PartyAt(u); name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // keep seals something of the page's own into a cookie.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -26,6 +27,19 @@ import (
 type Protocol interface {
 	// Routes adds the protocol's routes. It is called once.
 	Routes(m *web.Mux)
+}
+
+// Namer is implemented by protocols that can say which application a local URL
+// of theirs is asked by, so that a detour can name its end: "Continue to
+// Moodle". It is empty for a URL that is not theirs.
+type Namer interface {
+	PartyAt(u *url.URL) string
+}
+
+// Lister is implemented by protocols that can list their applications, in the
+// order of the configuration: for the doctor.
+type Lister interface {
+	Parties() []RelyingParty
 }
 
 // Env is what the host lends a protocol. All fields are set.

@@ -42,6 +42,9 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 		services: services,
 		tickets:  ticket.Book{Store: env.Store, Kind: "st", Prefix: "ST-", TTL: ticketTTL},
 	}
+	for _, s := range c.Services {
+		p.parties = append(p.parties, s.RelyingParty)
+	}
 	env.Farewells(name, p.farewell)
 	return p, nil
 }
@@ -58,7 +61,11 @@ type protocol struct {
 	env      sso.Env
 	services *registry
 	tickets  ticket.Book
+	parties  []sso.RelyingParty
 }
+
+// Parties implements sso.Lister.
+func (p *protocol) Parties() []sso.RelyingParty { return p.parties }
 
 // Routes implements sso.Protocol.
 func (p *protocol) Routes(m *web.Mux) {

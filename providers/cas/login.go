@@ -102,6 +102,18 @@ func (a ask) demand() login.Request {
 	return req
 }
 
+// PartyAt implements sso.Namer.
+func (p *protocol) PartyAt(u *url.URL) string {
+	if u.Path != "/cas/login" {
+		return ""
+	}
+	_, party, err := p.registered(u.Query().Get("service"))
+	if err != nil || party == nil {
+		return ""
+	}
+	return party.Name
+}
+
 // request answers GET /cas/login: CAS as credential requestor (section 2.1).
 func (p *protocol) request(w http.ResponseWriter, r *http.Request) {
 	a, err := p.ask(r.URL.Query())

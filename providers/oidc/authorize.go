@@ -140,6 +140,14 @@ func (p *provider) addressee(form url.Values) (*authorization, bool) {
 	return a, true
 }
 
+// PartyAt implements sso.Namer.
+func (p *provider) PartyAt(u *url.URL) string {
+	if c := p.clients[u.Query().Get("client_id")]; c != nil && u.Path == pathAuthorize {
+		return c.Name
+	}
+	return ""
+}
+
 // read checks the rest of the request. Parameters that are not known are
 // ignored (RFC 6749 section 3.1).
 func (p *provider) read(r *http.Request, a *authorization) *oidc.Error {

@@ -61,6 +61,8 @@ type provider struct {
 
 	accessLife, refreshIdle, refreshLife time.Duration
 
+	parties []sso.RelyingParty
+
 	discovery, jwks []byte
 }
 
@@ -97,6 +99,7 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 			return nil, plugin.At(fmt.Sprintf("clients[%d] (%s)", i, configured.ID), err)
 		}
 		p.clients[configured.ID] = checked
+		p.parties = append(p.parties, configured.RelyingParty)
 		for _, uri := range configured.RedirectURIs {
 			if o := origin(uri); o != "" {
 				p.origins[o] = true
@@ -109,6 +112,9 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 	env.Farewells(name, p.farewell)
 	return p, nil
 }
+
+// Parties implements sso.Lister.
+func (p *provider) Parties() []sso.RelyingParty { return p.parties }
 
 // Routes implements sso.Protocol. A page that people meet may be posted to
 // from our own pages only; authorize and logout may be posted to by any

@@ -1,0 +1,149 @@
+// Package demo is the command `loge demo`: the whole product in one process,
+// with fictitious people, a box where its messages can be read, and two
+// applications to sign in to. Nothing of it reaches beyond this machine.
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/server"
+	"github.com/loge-idp/loge/pkg/sms"
+	"github.com/loge-idp/loge/providers/demobox"
+)
+
+// Run runs the demonstration until ctx ends, and says on out what can be
+// tried. The plugins must hold memory as a directory and as a store, oidc, cas
+// and emaillink.
+func Run(ctx context.Context, plugins server.Plugins, listen string, out io.Writer, logger *slog.Logger) error {
+	host, _, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil:
+		return errors.New("listen: must be host:port, like 127.0.0.1:8080")
+	case !server.Loopback(host):
+		return errors.New("listen: the demonstration has known passwords and no TLS: it is for a loopback address only, like 127.0.0.1:8080")
+	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w; choose another port: loge demo --listen 127.0.0.1:0", err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	url := "http://" + net.JoinHostPort(host, port)
+	d, err := Open(ctx, plugins, url, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	fmt.Fprint(out, strings.ReplaceAll(greeting, "{url}", url))
+	return errors.Join(d.Server.Run(ctx, listener, d.Handler), d.Server.Close())
+}
+
+// Demo is an opened demonstration.
+type Demo struct {
+	Server  *server.Server
+	Handler http.Handler // of the server and the applications
+}
+
+// Open opens the demonstration for a URL at which its Handler will be served.
+func Open(ctx context.Context, plugins server.Plugins, url string, logger *slog.Logger) (*Demo, error) {
+	keys, err := server.MakeKeys()
+	if err != nil {
+		return nil, err
+	}
+	apps := Apps{Issuer: url, URL: url, Secret: secret.New(secret.Random(22)), Box: url + "/demo/box"}
+	s, err := server.Open(ctx, config(apps, keys), withBox(plugins), logger)
+	if err != nil {
+		return nil, err
+	}
+	inside, outside := apps.Handler(), s.Handler()
+	return &Demo{Server: s, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if apps.Mine(r.URL.Path) {
+			inside.ServeHTTP(w, r)
+			return
+		}
+		outside.ServeHTTP(w, r)
+	})}, nil
+}
+
+// withBox adds a box to the plugins, as a way out by mail and SMS and as a
+// page.
+func withBox(plugins server.Plugins) server.Plugins {
+	box := &demobox.Box{}
+	plugins.Mail = maps.Clone(plugins.Mail)
+	plugins.Mail["demobox"] = func() plugin.Config[mail.Sender, struct{}] { return &demobox.Mail{Box: box} }
+	plugins.SMS = maps.Clone(plugins.SMS)
+	plugins.SMS["demobox"] = func() plugin.Config[sms.Gateway, struct{}] { return &demobox.SMS{Box: box} }
+	plugins.Routes = box.Routes
+	return plugins
+}
+
+// config is what a site would write in its file.
+func config(apps Apps, keys *server.Keys) server.Config {
+	return server.Config{
+		Issuer:      apps.Issuer,
+		KeyMaterial: keys,
+		Site: render.Site{
+			Name:         render.Text{"fr": "Université de Valmont", "en": "Valmont University"},
+			Account:      render.Text{"fr": "de l’université", "en": "of the university"},
+			LoginExample: "elefevre",
+			Help: render.Help{
+				Phone: "01 99 00 12 34", Mail: "assistance@univ-valmont.example",
+				Place: render.Text{"fr": "Bâtiment A, rez-de-chaussée", "en": "Building A, ground floor"},
+			},
+			Links: render.Links{Portal: apps.HomeURI()},
+		},
+		Directory: section(map[string]any{"type": "memory"}),
+		Store:     section(map[string]any{"type": "memory"}),
+		Mail:      section(map[string]any{"type": "demobox"}),
+		SMS:       section(map[string]any{"type": "demobox"}),
+		Recovery:  server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"})}},
+		Protocols: map[string]plugin.Section{
+			"oidc": section(map[string]any{"clients": []any{
+				map[string]any{
+					"id": PortalID, "name": "Portail de Valmont", "secret": apps.Secret.Reveal(), "grace": "allow",
+					"redirectURIs": []string{apps.RedirectURI()}, "postLogoutRedirectURIs": []string{apps.HomeURI()},
+					"backchannelLogoutURI": apps.LogoutURI(), "signingAlgorithm": "ES256",
+				},
+				map[string]any{
+					"id": "demo-client", "name": "demo-client", "secret": "demo-client-secret", "grace": "allow",
+					"redirectURIs": []string{"http://127.0.0.1:9/callback"},
+					"scopes":       []string{"openid", "profile", "email", "offline_access"},
+				},
+				map[string]any{
+					"id": "demo-native", "name": "demo-native", "public": true, "grace": "allow",
+					"redirectURIs": []string{"http://127.0.0.1/callback", "http://127.0.0.1/cb", "http://127.0.0.1/", "http://[::1]/callback", "http://[::1]/cb", "http://[::1]/"},
+					"scopes":       []string{"openid", "profile", "email", "offline_access"},
+				},
+			}}),
+			"cas": section(map[string]any{"services": []any{
+				map[string]any{
+					"name": "Bibliothèque de Valmont", "prefix": apps.ServicePrefix(), "grace": "allow",
+					"attributes": []string{"displayName", "givenName", "sn", "mail", "accountState"},
+				},
+				map[string]any{
+					"name": "Application locale", "loopback": true, "grace": "allow",
+					"attributes": []string{"displayName", "givenName", "sn", "mail", "accountState"},
+				},
+			}}),
+		},
+	}
+}
+
+func section(values map[string]any) plugin.Section {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // texts and lists of them
+	}
+	return text
+}

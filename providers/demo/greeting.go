@@ -1,0 +1,31 @@
+package demo
+
+// greeting is what the command prints; {url} is where it listens.
+const greeting = `
+Loge, demonstration. Everything is in this process; nothing is kept, nothing leaves this machine.
+
+  Portal (signs in by OpenID Connect)   {url}/demo/portal/
+  Library (signs in by CAS)             {url}/demo/app/
+  Mails and text messages               {url}/demo/box
+  Own page of the identity provider     {url}/login
+
+  Accounts
+    elefevre       Valmont-elefevre-2026     a student
+    kaitouaret     Valmont-kaitouaret-2026   has left, in grace until the date that is shown
+    lea.dalmeida   Ent-lea.dalmeida-2026     a pupil of the school network
+
+  To try
+    1. Sign in at the portal, go on to the library: nothing to type. Sign out: both have ended.
+    2. "Mot de passe oublié" for elefevre: the mail is in the box, with a link and a code.
+    3. "Première connexion" for hnguyen: she was never activated and chooses her first password.
+    4. tmoreau, with Valmont-tmoreau-2026: the right password, of a locked account.
+
+  Your own tools
+    OpenID Connect   issuer {url}
+                     client demo-client, secret demo-client-secret, redirect http://127.0.0.1:9/callback
+                     public client demo-native, redirect http://127.0.0.1:<any port>/callback (PKCE)
+    CAS              {url}/cas, any service on 127.0.0.1, for instance http://127.0.0.1:9/app
+
+Ctrl-C ends it.
+
+`

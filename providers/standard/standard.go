@@ -1,0 +1,60 @@
+// Package standard is the set of plugins that are shipped.
+package standard
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/server"
+	"github.com/loge-idp/loge/pkg/sms"
+	"github.com/loge-idp/loge/pkg/sso"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/providers/cas"
+	"github.com/loge-idp/loge/providers/demo"
+	"github.com/loge-idp/loge/providers/ldap"
+	"github.com/loge-idp/loge/providers/memory"
+	"github.com/loge-idp/loge/providers/oidc"
+	"github.com/loge-idp/loge/providers/recovery/emaillink"
+	"github.com/loge-idp/loge/providers/redis"
+	"github.com/loge-idp/loge/providers/several"
+	"github.com/loge-idp/loge/providers/smtp"
+)
+
+// Plugins returns the set. Each call makes a new one: add to it, or take away,
+// by the names that a configuration uses.
+func Plugins() server.Plugins {
+	directories := plugin.Set[directory.Directory, struct{}]{
+		"ldap":   func() plugin.Config[directory.Directory, struct{}] { return &ldap.Config{} },
+		"memory": func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} },
+	}
+	directories["several"] = func() plugin.Config[directory.Directory, struct{}] {
+		return &several.Config{Plugins: directories}
+	}
+	plugins := server.Plugins{
+		Directories: directories,
+		Stores: plugin.Set[store.Store, struct{}]{
+			"redis":  func() plugin.Config[store.Store, struct{}] { return &redis.Config{} },
+			"memory": func() plugin.Config[store.Store, struct{}] { return &memory.StoreConfig{} },
+		},
+		Mail: plugin.Set[mail.Sender, struct{}]{
+			"smtp": func() plugin.Config[mail.Sender, struct{}] { return &smtp.Config{} },
+		},
+		SMS: plugin.Set[sms.Gateway, struct{}]{},
+		Protocols: plugin.Set[sso.Protocol, sso.Env]{
+			"oidc": func() plugin.Config[sso.Protocol, sso.Env] { return &oidc.Config{} },
+			"cas":  func() plugin.Config[sso.Protocol, sso.Env] { return &cas.Config{} },
+		},
+		Methods: plugin.Set[recovery.Method, recovery.Env]{
+			"emaillink": func() plugin.Config[recovery.Method, recovery.Env] { return &emaillink.Config{} },
+		},
+	}
+	plugins.Demo = func(ctx context.Context, listen string, out io.Writer, logger *slog.Logger) error {
+		return demo.Run(ctx, plugins, listen, out, logger)
+	}
+	return plugins
+}
