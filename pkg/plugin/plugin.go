@@ -117,7 +117,7 @@ func Strict(section []byte, into any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return &Error{Path: wrong.Field, Err: fmt.Errorf("must be %s, not a %s", describe(wrong.Type), wrong.Value)}
+		return &Error{Path: wrong.Field, Err: fmt.Errorf("must be %s, not %s", describe(wrong.Type), article(wrong.Value))}
 	case err != nil:
 		return &Error{Err: err}
 	}
@@ -130,13 +130,17 @@ var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 // first key that the type does not have.
 func known(section []byte, t reflect.Type, path string) error {
 	for t != nil && t.Kind() == reflect.Pointer {
-		if t.Implements(unmarshaler) {
-			return nil
-		}
 		t = t.Elem()
 	}
-	if t == nil || reflect.PointerTo(t).Implements(unmarshaler) {
-		return nil // reads itself
+	if t == nil || t == reflect.TypeFor[json.RawMessage]() {
+		return nil
+	}
+	if reflect.PointerTo(t).Implements(unmarshaler) {
+		// It reads itself; only here is it known where it stands.
+		if err := json.Unmarshal(section, reflect.New(t).Interface()); err != nil {
+			return At(path, err)
+		}
+		return nil
 	}
 	switch t.Kind() {
 	case reflect.Struct:
@@ -200,6 +204,14 @@ func join(path, key string) string {
 		return key
 	}
 	return path + "." + key
+}
+
+// article puts one before a JSON kind: "string", "number", "array", "object".
+func article(kind string) string {
+	if strings.ContainsAny(kind[:1], "aeiou") {
+		return "an " + kind
+	}
+	return "a " + kind
 }
 
 func describe(t reflect.Type) string {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/render"
@@ -22,11 +23,11 @@ import (
 	"github.com/loge-idp/loge/pkg/server"
 	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/providers/demobox"
+	"github.com/loge-idp/loge/providers/memory"
 )
 
 // Run runs the demonstration until ctx ends, and says on out what can be
-// tried. The plugins must hold memory as a directory and as a store, oidc, cas
-// and emaillink.
+// tried. The plugins must hold memory as a store, oidc, cas and emaillink.
 func Run(ctx context.Context, plugins server.Plugins, listen string, out io.Writer, logger *slog.Logger) error {
 	host, _, err := net.SplitHostPort(listen)
 	switch {
@@ -62,7 +63,7 @@ func Open(ctx context.Context, plugins server.Plugins, url string, logger *slog.
 		return nil, err
 	}
 	apps := Apps{Issuer: url, URL: url, Secret: secret.New(secret.Random(22)), Box: url + "/demo/box"}
-	s, err := server.Open(ctx, config(apps, keys), withBox(plugins), logger)
+	s, err := server.Open(ctx, config(apps, keys), shown(plugins), logger)
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +77,12 @@ func Open(ctx context.Context, plugins server.Plugins, url string, logger *slog.
 	})}, nil
 }
 
-// withBox adds a box to the plugins, as a way out by mail and SMS and as a
-// page.
-func withBox(plugins server.Plugins) server.Plugins {
+// shown adds to the plugins what only a demonstration may have: people whose
+// passwords everybody knows (R-AUTH-24), and a box as a way out by mail and SMS
+// and as a page.
+func shown(plugins server.Plugins) server.Plugins {
+	plugins.Directories = maps.Clone(plugins.Directories)
+	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }
 	box := &demobox.Box{}
 	plugins.Mail = maps.Clone(plugins.Mail)
 	plugins.Mail["demobox"] = func() plugin.Config[mail.Sender, struct{}] { return &demobox.Mail{Box: box} }

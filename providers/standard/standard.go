@@ -29,8 +29,7 @@ import (
 // by the names that a configuration uses.
 func Plugins() server.Plugins {
 	directories := plugin.Set[directory.Directory, struct{}]{
-		"ldap":   func() plugin.Config[directory.Directory, struct{}] { return &ldap.Config{} },
-		"memory": func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} },
+		"ldap": func() plugin.Config[directory.Directory, struct{}] { return &ldap.Config{} },
 	}
 	directories["several"] = func() plugin.Config[directory.Directory, struct{}] {
 		return &several.Config{Plugins: directories}

@@ -21,7 +21,7 @@ func TestNames(t *testing.T) {
 		"methods":   slices.Sorted(maps.Keys(p.Methods)),
 	}
 	want := map[string][]string{
-		"directory": {"ldap", "memory", "several"},
+		"directory": {"ldap", "several"},
 		"store":     {"memory", "redis"},
 		"mail":      {"smtp"},
 		"protocols": {"cas", "oidc"},

@@ -1,0 +1,79 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loge-idp/loge/pkg/server"
+)
+
+func TestBadKeys(t *testing.T) {
+	pkcs8 := func(key any) []byte {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		spoil func(dir string) error
+		want  string
+	}{
+		"no directory": {os.RemoveAll, "run: loge keys new "},
+		"no master":    {func(dir string) error { return os.Remove(filepath.Join(dir, "master")) }, "run: loge keys new "},
+		"short master": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "master"), []byte("c2hvcnQ="), 0o600)
+		}, "at least 32 bytes"},
+		"not base64": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "master"), []byte("…"), 0o600)
+		}, "is not base64"},
+		"no signing key": {func(dir string) error {
+			for _, name := range []string{"rs256.pem", "es256.pem"} {
+				if err := os.Remove(filepath.Join(dir, name)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, "no *.pem"},
+		"not a key": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "rs256.pem"), []byte("nothing"), 0o600)
+		}, "rs256.pem: is not a PKCS #8 private key"},
+		"P-384": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "x.pem"), pkcs8(p384), 0o600)
+		}, "x.pem: an EC key must be on P-256"},
+		"Ed25519": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "x.pem"), pkcs8(ed), 0o600)
+		}, "x.pem: must be an RSA or a P-256 key"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "keys")
+			if err := server.NewKeys(dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := test.spoil(dir); err != nil {
+				t.Fatal(err)
+			}
+			_, err := server.LoadKeys(dir)
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,308 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/login"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/portal"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/sms"
+	"github.com/loge-idp/loge/pkg/sso"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// How long a session lasts, unless the configuration says otherwise.
+const (
+	defaultIdle = 2 * time.Hour
+	defaultLife = 12 * time.Hour
+)
+
+// Open opens everything that a configuration names and joins it. An error
+// names its place in the file, and then nothing stays open.
+func Open(ctx context.Context, config Config, plugins Plugins, logger *slog.Logger) (*Server, error) {
+	config, err := config.check()
+	if err != nil {
+		return nil, err
+	}
+	o := &opening{config: config, plugins: plugins, logger: logger}
+	server, err := o.open(ctx)
+	if err != nil {
+		return nil, errors.Join(err, o.closers.Close())
+	}
+	return server, nil
+}
+
+// opening is a configuration on its way to a Server. Each of its methods opens
+// one part, and names the place of what is wrong with it.
+type opening struct {
+	config  Config
+	plugins Plugins
+	logger  *slog.Logger
+	closers closers
+}
+
+func (o *opening) keys() (*Keys, error) {
+	if o.config.KeyMaterial != nil {
+		return o.config.KeyMaterial, nil
+	}
+	keys, err := LoadKeys(o.config.Keys)
+	if err != nil {
+		return nil, o.config.source.at("keys", err)
+	}
+	return keys, nil
+}
+
+func (o *opening) pages() (*render.Pages, error) {
+	var layers []fs.FS
+	if dir := o.config.Templates; dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, o.config.source.at("templates", fmt.Errorf("%s is not a directory", dir))
+		}
+		layers = append(layers, os.DirFS(dir))
+	}
+	pages, err := render.Open(render.Config{
+		Site: o.config.Site, Issuer: o.config.Issuer, Layers: append(layers, o.plugins.Templates...), Logger: o.logger})
+	if err != nil {
+		return nil, o.config.source.at("", err)
+	}
+	return pages, nil
+}
+
+func (o *opening) directory(ctx context.Context) (directory.Directory, error) {
+	d, err := o.plugins.Directories.Open(ctx, o.config.Directory, struct{}{})
+	if err != nil {
+		return nil, o.config.source.at("directory", err)
+	}
+	o.closers.add(d)
+	return d, nil
+}
+
+func (o *opening) store(ctx context.Context) (store.Store, error) {
+	s, err := o.plugins.Stores.Open(ctx, o.config.Store, struct{}{})
+	if err != nil {
+		return nil, o.config.source.at("store", err)
+	}
+	o.closers.add(s)
+	return s, nil
+}
+
+// mail and sms are nil where the configuration has none.
+
+func (o *opening) mail(ctx context.Context) (mail.Sender, error) {
+	if o.config.Mail == nil {
+		return nil, nil
+	}
+	sender, err := o.plugins.Mail.Open(ctx, o.config.Mail, struct{}{})
+	if err != nil {
+		return nil, o.config.source.at("mail", err)
+	}
+	o.closers.add(sender)
+	return sender, nil
+}
+
+func (o *opening) sms(ctx context.Context) (sms.Gateway, error) {
+	if o.config.SMS == nil {
+		return nil, nil
+	}
+	gateway, err := o.plugins.SMS.Open(ctx, o.config.SMS, struct{}{})
+	if err != nil {
+		return nil, o.config.source.at("sms", err)
+	}
+	o.closers.add(gateway)
+	return gateway, nil
+}
+
+func (o *opening) methods(ctx context.Context, env recovery.Env) ([]recovery.Method, error) {
+	var methods []recovery.Method
+	for i, section := range o.config.Recovery.Methods {
+		method, err := o.plugins.Methods.Open(ctx, section, env)
+		if err != nil {
+			return nil, o.config.source.at(fmt.Sprintf("recovery.methods[%d]", i), err)
+		}
+		o.closers.add(method)
+		methods = append(methods, method)
+	}
+	return methods, nil
+}
+
+func (o *opening) protocols(ctx context.Context, env sso.Env) ([]sso.Protocol, error) {
+	var protocols []sso.Protocol
+	for _, name := range o.config.protocolNames() {
+		place := "protocols." + name
+		if o.plugins.Protocols[name] == nil {
+			known := strings.Join(slices.Sorted(maps.Keys(o.plugins.Protocols)), ", ")
+			return nil, o.config.source.at(place, fmt.Errorf("no protocol of this name; known: %s", known))
+		}
+		section, err := o.config.protocol(name)
+		if err != nil {
+			return nil, o.config.source.at(place, err)
+		}
+		protocol, err := o.plugins.Protocols.Open(ctx, section, env)
+		if err != nil {
+			return nil, o.config.source.at(place, err)
+		}
+		o.closers.add(protocol)
+		protocols = append(protocols, protocol)
+	}
+	return protocols, nil
+}
+
+// parts is what is needed of plugins before the engines can be joined.
+type parts struct {
+	keys      *Keys
+	pages     *render.Pages
+	directory directory.Directory
+	store     store.Store
+	mail      mail.Sender
+	sms       sms.Gateway
+}
+
+// parts opens what needs no network first: most mistakes are found there.
+func (o *opening) parts(ctx context.Context) (p parts, err error) {
+	if p.keys, err = o.keys(); err != nil {
+		return p, err
+	}
+	if p.pages, err = o.pages(); err != nil {
+		return p, err
+	}
+	if p.mail, err = o.mail(ctx); err != nil {
+		return p, err
+	}
+	if p.sms, err = o.sms(ctx); err != nil {
+		return p, err
+	}
+	if p.directory, err = o.directory(ctx); err != nil {
+		return p, err
+	}
+	p.store, err = o.store(ctx)
+	return p, err
+}
+
+func (o *opening) open(ctx context.Context) (*Server, error) {
+	p, err := o.parts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cookies, err := web.CookiesFor(o.config.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	trail := audit.Log{Logger: o.logger}
+	post := &outbox.Outbox{Store: p.store, Box: p.keys.Ring.Box("outbox"), Logger: o.logger}
+	sessions := o.sessions(p, cookies, post)
+
+	pages := &portal.Portal{Pages: p.pages, Sessions: sessions, Cookies: cookies, Keys: p.keys.Ring, Logger: o.logger}
+	if err := pages.Check(); err != nil {
+		return nil, o.config.source.at("", err)
+	}
+	mux, err := web.New(web.Config{Issuer: o.config.Issuer, Proxies: o.config.proxies, Problem: pages.Problem, Logger: o.logger})
+	if err != nil {
+		return nil, err
+	}
+	pages.Login = &login.Flow{
+		Directory: p.directory, Sessions: sessions, Keys: p.keys.Ring, Cookies: cookies, Pages: pages, Audit: trail,
+		Limits: login.DefaultLimits(), Base: p.pages.URL(""), Resume: http.HandlerFunc(mux.Again),
+	}
+	if pages.Recovery, err = o.recovery(ctx, p, sessions, post, trail); err != nil {
+		return nil, err
+	}
+	if pages.Recovery != nil {
+		pages.Login.Entered = pages.Recovery.Forget
+	}
+	protocols, err := o.protocols(ctx, sso.Env{
+		Issuer: o.config.Issuer, Store: p.store, Directory: p.directory, Login: pages.Login, Sessions: sessions, Outbox: post,
+		Keys: p.keys.Ring, Signers: p.keys.Signers, Pages: p.pages, Audit: trail, Logger: o.logger, Now: time.Now, Client: newClient(),
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	for _, protocol := range protocols {
+		if n, ok := protocol.(sso.Namer); ok {
+			pages.Namers = append(pages.Namers, n)
+		}
+	}
+	s := &Server{mux: mux, listen: o.config.Listen, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
+	if pages.Recovery != nil {
+		s.methods = pages.Recovery.Methods
+	}
+	if cookies.Secure {
+		s.pause = notice // there is a balancer
+	}
+	pages.Routes(mux)
+	for _, protocol := range protocols {
+		protocol.Routes(mux)
+	}
+	mux.Machine("GET /static/{file}", p.pages.Static())
+	mux.Machine("GET /healthz", http.HandlerFunc(s.health.alive))
+	mux.Machine("GET /readyz", http.HandlerFunc(s.health.ready))
+	if o.plugins.Routes != nil {
+		o.plugins.Routes(mux, p.pages)
+	}
+	return s, nil
+}
+
+func (o *opening) sessions(p parts, cookies web.Cookies, post *outbox.Outbox) *session.Manager {
+	return &session.Manager{
+		Cookies: &session.Cookies{
+			Store: p.store,
+			Options: sessions.Options{
+				Path: "/", HttpOnly: true, Secure: cookies.Secure, SameSite: http.SameSiteLaxMode},
+			Idle: o.config.Session.Idle.Or(defaultIdle),
+			Life: o.config.Session.Life.Or(defaultLife),
+		},
+		Cookie:   cookies.Name("session"),
+		Remember: o.config.Session.Remember.Or(0),
+		Keys:     p.keys.Ring,
+		Outbox:   post,
+	}
+}
+
+// recovery is nil where the configuration has no method.
+func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manager, post *outbox.Outbox, trail audit.Log) (*recovery.Flow, error) {
+	methods, err := o.methods(ctx, recovery.Env{Mail: p.mail, SMS: p.sms, Pages: p.pages, Logger: o.logger})
+	if err != nil || len(methods) == 0 {
+		return nil, err
+	}
+	if p.mail == nil { // notices of a change leave by mail, whatever the method
+		return nil, o.config.source.at("mail", errors.New("is missing; recovery tells people by mail that their password was changed"))
+	}
+	flow := &recovery.Flow{
+		Store: p.store, Directory: p.directory, Sessions: sessions, Outbox: post, Keys: p.keys.Ring,
+		Methods: methods, Policy: o.config.Recovery.Password, Mail: p.mail, Pages: p.pages,
+		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover",
+		Limits: recovery.DefaultLimits(), Audit: trail,
+	}
+	flow.Start()
+	return flow, nil
+}
+
+func newHealth(p parts, logger *slog.Logger) *health {
+	h := &health{logger: logger, pings: map[string]func(context.Context) error{}}
+	if d, ok := p.directory.(directory.Pinger); ok {
+		h.pings["directory"] = d.Ping
+	}
+	if s, ok := p.store.(store.Pinger); ok {
+		h.pings["store"] = s.Ping
+	}
+	return h
+}
