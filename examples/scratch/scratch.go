@@ -252,6 +252,10 @@ Loge on OpenLDAP and Redis: %[1]s
   Accounts
     %[6]s
 
+  Your own tools
+    OpenID Connect   public client demo-native, redirect http://127.0.0.1:<any port>/callback (PKCE)
+    CAS              %[5]s/cas, any service on 127.0.0.1
+
   What it runs on
     OpenLDAP  %[7]s
     Redis     %[8]s

@@ -53,7 +53,7 @@ func At(place string, err error) error {
 	}
 	var inner *Error
 	if errors.As(err, &inner) {
-		if inner.Path != "" && inner.Path[0] != '[' {
+		if place != "" && inner.Path != "" && inner.Path[0] != '[' {
 			place += "."
 		}
 		return &Error{Path: place + inner.Path, Err: inner.Err}
@@ -104,24 +104,36 @@ func (s Set[T, E]) names() string {
 	return strings.Join(slices.Sorted(maps.Keys(s)), ", ")
 }
 
-// Strict decodes JSON into the struct that into points to. Unknown keys,
-// duplicate meanings and wrong types are errors of type *Error that name the
+// Strict decodes JSON into the struct that into points to. Unknown keys, keys
+// in another case and wrong types are errors of type *Error that name the
 // place, and for an unknown key the known ones.
 func Strict(section []byte, into any) error {
+	if !json.Valid(section) { // a decoder would leave alone what follows a first value
+		return &Error{Err: errors.New("is not JSON")}
+	}
 	if err := known(section, reflect.TypeOf(into), ""); err != nil {
 		return err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(section))
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrong):
-		return &Error{Path: wrong.Field, Err: fmt.Errorf("must be %s, not %s", describe(wrong.Type), article(wrong.Value))}
-	case err != nil:
-		return &Error{Err: err}
+	if err := decoder.Decode(into); err != nil {
+		return inWords(err)
 	}
 	return nil
+}
+
+// inWords is an error of package json for the reader of a configuration.
+func inWords(err error) error {
+	var inner *Error
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &inner):
+		return err
+	case errors.As(err, &wrong):
+		kind, _, _ := strings.Cut(wrong.Value, " ") // what follows is the value
+		return &Error{Path: wrong.Field, Err: fmt.Errorf("must be %s, not %s", describe(wrong.Type), article(kind))}
+	}
+	return &Error{Err: err}
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -138,7 +150,7 @@ func known(section []byte, t reflect.Type, path string) error {
 	if reflect.PointerTo(t).Implements(unmarshaler) {
 		// It reads itself; only here is it known where it stands.
 		if err := json.Unmarshal(section, reflect.New(t).Interface()); err != nil {
-			return At(path, err)
+			return At(path, inWords(err))
 		}
 		return nil
 	}

@@ -140,10 +140,7 @@ func (p *Portal) LoginForm(w http.ResponseWriter, r *http.Request, f login.Form)
 // Refused implements login.Pages.
 func (p *Portal) Refused(w http.ResponseWriter, r *http.Request, a account.Account, why account.Reason, party string) {
 	view := render.Refused{Frame: render.Frame{Destination: party}, Reason: render.Reason(why)}
-	switch why {
-	case account.ReasonDeparture:
-		view.Reason = render.ReasonApplication
-	case account.ReasonExpired:
+	if why == account.ReasonExpired {
 		view.Since = a.Ends
 	}
 	p.Pages.Render(w, r, http.StatusForbidden, view)

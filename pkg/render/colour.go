@@ -1,10 +1,11 @@
 package render
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
+	"strings"
 )
 
 // Colour is an sRGB colour, written #rrggbb.
@@ -15,11 +16,12 @@ const minContrast = 4.5
 
 // ParseColour reads #rrggbb.
 func ParseColour(text string) (Colour, error) {
-	value, err := strconv.ParseUint(text[min(1, len(text)):], 16, 32)
-	if err != nil || len(text) != 7 || text[0] != '#' {
+	digits, ok := strings.CutPrefix(text, "#")
+	rgb, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(rgb) != 3 {
 		return Colour{}, errors.New(`a colour is written "#1f5a52"`)
 	}
-	return Colour{uint8(value >> 16), uint8(value >> 8), uint8(value)}, nil
+	return Colour{rgb[0], rgb[1], rgb[2]}, nil
 }
 
 func (c Colour) String() string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }

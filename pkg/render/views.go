@@ -211,12 +211,16 @@ const (
 	ReasonSecurity       Reason = "security"
 	ReasonTooManyTries   Reason = "too_many_tries"
 	ReasonUnknownState   Reason = "unknown_state"
+	ReasonMustChange     Reason = "must_change"
+	// ReasonDeparture: in grace, and this application is not for those who
+	// have left.
+	ReasonDeparture Reason = "departure"
 	// ReasonApplication: the account is well, but not for this application.
 	ReasonApplication Reason = "application"
 )
 
 var reasons = []Reason{ReasonNotActivated, ReasonExpired, ReasonClosed, ReasonAdministrative, ReasonSecurity,
-	ReasonTooManyTries, ReasonUnknownState, ReasonApplication}
+	ReasonTooManyTries, ReasonUnknownState, ReasonMustChange, ReasonDeparture, ReasonApplication}
 
 // Identify asks who somebody is, to recover or to activate an account. It
 // posts username.

@@ -235,7 +235,7 @@ func (m *Mux) unrouted(w *response, r *http.Request, handler http.Handler) {
 // recovered turns a panic into a page, once: a panic of the page itself is
 // answered in plain text.
 func (m *Mux) recovered(w *response, r *http.Request, crash any) {
-	if crash == http.ErrAbortHandler {
+	if err, ok := crash.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(crash)
 	}
 	m.config.Logger.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("ref", Reference(r)),

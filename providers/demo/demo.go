@@ -126,7 +126,7 @@ func config(apps Apps, keys *server.Keys) server.Config {
 				},
 				map[string]any{
 					"id": "demo-native", "name": "demo-native", "public": true, "grace": "allow",
-					"redirectURIs": []string{"http://127.0.0.1/callback", "http://127.0.0.1/cb", "http://127.0.0.1/", "http://[::1]/callback", "http://[::1]/cb", "http://[::1]/"},
+					"redirectURIs": []string{"http://127.0.0.1/callback", "http://127.0.0.1/cb", "http://127.0.0.1/", "http://127.0.0.1", "http://[::1]/callback", "http://[::1]/cb", "http://[::1]/"},
 					"scopes":       []string{"openid", "profile", "email", "offline_access"},
 				},
 			}}),

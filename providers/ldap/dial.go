@@ -147,7 +147,9 @@ const startTLSOID = "1.3.6.1.4.1.1466.20037"
 func secure(ctx context.Context, stream net.Conn, s *server) (net.Conn, error) {
 	if s.startTLS {
 		deadline, _ := ctx.Deadline()
-		stream.SetReadDeadline(deadline)
+		if err := stream.SetReadDeadline(deadline); err != nil {
+			return nil, fmt.Errorf("StartTLS: %w", err)
+		}
 		request := ber.NewSequence("LDAPMessage")
 		request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
 		extended := ber.Encode(ber.ClassApplication, ber.TypeConstructed, goldap.ApplicationExtendedRequest, nil, "ExtendedRequest")
@@ -163,7 +165,9 @@ func secure(ctx context.Context, stream net.Conn, s *server) (net.Conn, error) {
 		if err := goldap.GetLDAPError(answer); err != nil {
 			return nil, fmt.Errorf("StartTLS refused: %w", err)
 		}
-		stream.SetReadDeadline(time.Time{})
+		if err := stream.SetReadDeadline(time.Time{}); err != nil {
+			return nil, fmt.Errorf("StartTLS: %w", err)
+		}
 	}
 	secured := tls.Client(stream, s.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
@@ -180,7 +184,9 @@ type boundedWrites struct {
 }
 
 func (c boundedWrites) Write(b []byte) (int, error) {
-	c.SetWriteDeadline(time.Now().Add(c.timeout))
+	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return 0, err
+	}
 	return c.Conn.Write(b)
 }
 

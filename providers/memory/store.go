@@ -179,7 +179,7 @@ func (c *buffered) flush() {
 			return
 		case b := <-c.out:
 			if _, err := c.Conn.Write(b); err != nil {
-				c.Close()
+				_ = c.Close()
 				return
 			}
 		}

@@ -129,7 +129,7 @@ func (c *Config) Open(ctx context.Context, _ struct{}) (store.Store, error) {
 		s.observe = c.Observe
 	}
 	if err := s.start(ctx); err != nil {
-		s.Close()
+		_ = s.Close()
 		return nil, err
 	}
 	return s, nil

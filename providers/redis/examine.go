@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -102,12 +103,12 @@ func examine(ctx context.Context, node *goredis.Client) []store.Finding {
 		}}
 	}
 	version := about["redis_version"]
-	var major int
-	fmt.Sscanf(version, "%d", &major)
+	major, _, _ := strings.Cut(version, ".")
+	number, _ := strconv.Atoi(major) // 0, too old, when there is none
 
 	policy := evictionPolicy(ctx, node)
 	return []store.Finding{{
-		OK:   major >= 6,
+		OK:   number >= 6,
 		What: place + "version " + version,
 		Mend: "use Redis 6 or later, or Valkey",
 	}, {

@@ -1,10 +1,9 @@
 package redis
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"strings"
 	"time"
 
@@ -194,7 +193,7 @@ func nothing([]any) error { return nil }
 
 // birth need not be secret, only different from that of an earlier record of
 // the same name.
-func birth() string { return strconv.FormatUint(rand.Uint64(), 36) }
+func birth() string { return rand.Text()[:13] }
 
 func flag(b bool) int {
 	if b {

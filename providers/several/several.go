@@ -48,14 +48,14 @@ func (c Config) Open(ctx context.Context, env struct{}) (directory.Directory, er
 	for i, m := range c.Directories {
 		opened, err := c.Plugins.Open(ctx, m.Directory, env)
 		if err != nil {
-			closeAll(named)
+			_ = closeAll(named)
 			return nil, plugin.At(fmt.Sprintf("directories[%d].directory", i), err)
 		}
 		named = append(named, Named{m.Name, opened})
 	}
 	joined, err := Join(named...)
 	if err != nil {
-		closeAll(named)
+		_ = closeAll(named)
 		return nil, plugin.At("directories", err)
 	}
 	return joined, nil

@@ -83,9 +83,9 @@ func newServer(dir string, port int, args []string) *Server {
 	if encrypted(args) {
 		listen = []string{"--port", "0", "--tls-port", fmt.Sprint(port)}
 	}
-	base := append(listen, "--bind", "127.0.0.1", "--dir", dir,
+	listen = append(listen, "--bind", "127.0.0.1", "--dir", dir,
 		"--save", "", "--maxmemory-policy", "noeviction")
-	return &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), dir: dir, args: append(base, args...)}
+	return &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), dir: dir, args: append(listen, args...)}
 }
 
 func encrypted(args []string) bool { return slices.Contains(args, "--tls-cert-file") }

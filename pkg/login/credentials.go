@@ -1,0 +1,171 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/throttle"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// Credentials is a posted login form.
+type Credentials struct {
+	Login    string
+	Password secret.String
+	// Remember is the ticked "stay signed in".
+	Remember bool
+	State    string
+}
+
+// maxPassword is in bytes. Longer ones are refused before the directory is
+// asked (R-AUTH-21), shorter ones are never cut.
+const maxPassword = 4096
+
+// Login answers a posted login form.
+func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
+	target, ours := f.unseal(r, c.State)
+	if !ours {
+		f.back(w, r, target, again{OtherBrowser, c.Login})
+		return
+	}
+	began := f.now()
+	a, err := f.check(r, c)
+	switch {
+	case errors.Is(err, errRejected):
+		f.wait(r.Context(), began)
+		f.back(w, r, target, again{Rejected, c.Login})
+		return
+	case err != nil:
+		f.Pages.Unavailable(w, r, err)
+		return
+	}
+	if !a.Status.MayLogin() {
+		f.record(r, audit.Event{Action: "login", Result: "refused_" + string(a.Reason), Account: a.ID})
+		f.Pages.Refused(w, r, a, a.Reason, "")
+		return
+	}
+	s, err := f.Sessions.Start(r, a, c.Remember, "pwd")
+	if err != nil {
+		f.Pages.Unavailable(w, r, err)
+		return
+	}
+	s.With(f.Limits.Account.Forgive(f.guess(r, a)), f.Limits.Everywhere.Forgive(string(a.ID)))
+	if f.Entered != nil {
+		s.With(f.Entered(a.ID)...)
+	}
+	f.record(r, audit.Event{Action: "login", Result: "ok", Account: a.ID})
+	f.resume(w, r, target)
+}
+
+// errRejected is every failure that must look the same.
+var errRejected = errors.New("login rejected")
+
+// check returns the account that the credentials are right for, whatever its
+// status, or errRejected, or a fault.
+func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
+	ctx := r.Context()
+	if c.Password.Empty() || len(c.Password.Reveal()) > maxPassword {
+		return account.Account{}, errRejected
+	}
+	a, err := f.Directory.Find(ctx, c.Login)
+	unknown := errors.Is(err, directory.ErrNotFound)
+	if err != nil && !unknown {
+		return account.Account{}, err
+	}
+	// The account's own counter, whatever name it was called by (R-AUTH-10);
+	// for names that nobody has, one per name. Counted before the password is
+	// looked at, so that guesses side by side cannot all pass (R-AUTH-15).
+	whole := string(a.ID)
+	if unknown {
+		whole = "unknown " + strings.ToLower(norm.NFKC.String(strings.TrimSpace(c.Login)))
+	}
+	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
+	wide := f.Limits.Everywhere.Hit(whole)
+	source := f.Limits.Source.Hit(web.ClientRange(r))
+	if err := f.Sessions.Cookies.Store.Do(ctx, narrow, wide, source); err != nil {
+		return account.Account{}, err
+	}
+	if _, refused := throttle.Refused(narrow, wide, source); refused {
+		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: a.ID})
+		return account.Account{}, errRejected
+	}
+	if unknown {
+		f.record(r, audit.Event{Action: "login", Result: "unknown"})
+		return account.Account{}, errRejected
+	}
+	switch err := f.Directory.Authenticate(ctx, a, c.Password); {
+	case err == nil:
+		return a, nil
+	case errors.Is(err, directory.ErrMustChange):
+		a.Status, a.Reason = account.Locked, account.ReasonMustChange
+		return a, nil
+	case errors.Is(err, directory.ErrBadPassword), errors.Is(err, directory.ErrLocked):
+		f.record(r, audit.Event{Action: "login", Result: "rejected", Account: a.ID, Detail: []slog.Attr{slog.Bool("locked_by_directory", errors.Is(err, directory.ErrLocked))}})
+		return account.Account{}, errRejected
+	default:
+		return account.Account{}, err
+	}
+}
+
+func (f *Flow) guess(r *http.Request, a account.Account) string {
+	return string(a.ID) + " " + web.ClientRange(r)
+}
+
+// Continue answers the form of a notice: it was seen.
+func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
+	target, ours := f.unseal(r, state)
+	s, err := f.Sessions.Current(r)
+	if err != nil {
+		f.Pages.Unavailable(w, r, err)
+		return
+	}
+	if s != nil && ours {
+		s.SetNote(noteGrace, "seen")
+	}
+	f.resume(w, r, target)
+}
+
+// Again shows the form again without an attempt: the person changed the
+// language and keeps what was typed.
+func (f *Flow) Again(w http.ResponseWriter, r *http.Request, login, state string) {
+	target, _ := f.unseal(r, state)
+	f.back(w, r, target, again{None, login})
+}
+
+// Logout ends the request's session, if there is one, and tells every party.
+func (f *Flow) Logout(w http.ResponseWriter, r *http.Request) error {
+	s, err := f.Sessions.Current(r)
+	if err != nil || s == nil {
+		return err
+	}
+	id := s.Account.ID
+	if err := f.Sessions.End(r.Context(), w, s); err != nil {
+		return err
+	}
+	f.record(r, audit.Event{Action: "logout", Result: "ok", Account: id})
+	return nil
+}
+
+// wait holds the answer to a failed attempt back until Floor is over.
+func (f *Flow) wait(ctx context.Context, began time.Time) {
+	floor := f.Floor
+	if floor == 0 {
+		floor = 300 * time.Millisecond
+	}
+	t := time.NewTimer(floor - f.now().Sub(began))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
