@@ -1,0 +1,154 @@
+package systemtest_test
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// rounds is how many codes, tickets and proofs are fought for.
+var rounds = flag.Int("rounds", 1000, "how many codes, tickets and proofs are each redeemed by 50 at once")
+
+const rivals = 50
+
+// winners lets 50 callers go at once, half of them at each process, and counts
+// those who say that they won.
+func (w *world) winners(try func(at *node) bool) int {
+	var ready, done sync.WaitGroup
+	var mu sync.Mutex
+	won := 0
+	gate := make(chan struct{})
+	for i := range rivals {
+		at := []*node{w.a, w.b}[i%2]
+		ready.Add(1)
+		done.Go(func() {
+			ready.Done()
+			<-gate
+			if try(at) {
+				mu.Lock()
+				won++
+				mu.Unlock()
+			}
+		})
+	}
+	ready.Wait()
+	close(gate)
+	done.Wait()
+	return won
+}
+
+// Whatever is good once has exactly one winner, over two processes.
+func TestRaces(t *testing.T) {
+	w := newWorld(t)
+	b := newBrowser(t, w.a)
+	b.signIn(b.get("/login"), "elefevre", password("elefevre")).shows(http.StatusOK, "You are signed in")
+
+	t.Run("authorization code", func(t *testing.T) {
+		for round := range *rounds {
+			ask := newRequest("quick")
+			code := b.get(ask.url()).arrived(callback, "code")
+			if n := w.winners(func(at *node) bool { return ask.redeem(t, at, code).Status == http.StatusOK }); n != 1 {
+				t.Fatalf("round %d: %d of %d exchanged one code", round, n, rivals)
+			}
+		}
+	})
+	t.Run("refresh token", func(t *testing.T) {
+		// A client that asks twice at once must not lose its tokens: all get
+		// the same successor, and only one comes out of it (RFC 9700 section
+		// 4.14.2).
+		ask := newRequest("quick")
+		current := ask.redeem(t, w.a, b.get(ask.url()).arrived(callback, "code")).Refresh
+		for round := range *rounds / 10 {
+			var mu sync.Mutex
+			next := map[string]bool{}
+			w.winners(func(at *node) bool {
+				got := at.token(t, "quick", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {current}})
+				mu.Lock()
+				defer mu.Unlock()
+				next[got.Refresh] = true
+				return true
+			})
+			if len(next) != 1 || next[""] || next[current] {
+				t.Fatalf("round %d: %d successors of one refresh token", round, len(next))
+			}
+			for token := range next {
+				current = token
+			}
+		}
+	})
+	t.Run("service ticket", func(t *testing.T) {
+		for round := range *rounds {
+			ticket := b.get(casLogin(casService)).arrived(casService, "ticket")
+			if n := w.winners(func(at *node) bool { return at.validate(t, casService, ticket).Response.Success.User != "" }); n != 1 {
+				t.Fatalf("round %d: %d of %d validated one ticket", round, n, rivals)
+			}
+		}
+	})
+	t.Run("reset proof", func(t *testing.T) {
+		redis := goredis.NewClient(&goredis.Options{Addr: w.redis.Addr})
+		defer redis.Close()
+		for round := range *rounds {
+			forget(t, redis)
+			victor := w.proof(t, round)
+			proof := victor.jar.Cookies(&url.URL{Scheme: "http", Host: "localhost", Path: "/"})
+			if n := w.winners(func(at *node) bool {
+				return complete(t, at, proof, fmt.Sprintf("violette %d sous la lune rousse", round))
+			}); n != 1 {
+				t.Fatalf("round %d: %d of %d set a password with one proof", round, n, rivals)
+			}
+		}
+	})
+}
+
+// forget takes the limits of requests for recovery away, which keep anybody
+// from asking this often.
+func forget(t *testing.T, redis *goredis.Client) {
+	t.Helper()
+	keys, err := redis.Keys(t.Context(), "*{t-*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(keys) == 0 {
+		return
+	}
+	if err := redis.Del(t.Context(), keys...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// proof takes somebody as far as the page for a new password. Every round
+// brings them three messages: the link, and a notice to each address.
+func (w *world) proof(t *testing.T, round int) *browser {
+	t.Helper()
+	b := newBrowser(t, w.a)
+	b.submit(b.get("/recover").form().with(t, "username", "camille.petit-leroy@univ-valmont.example")).shows(http.StatusOK, "Code")
+	opened := b.on(w.b).get(link(t, w.reset(t, "camille@example.org", round)))
+	b.submit(opened.form()).shows(http.StatusOK, "Choose")
+	return b
+}
+
+// complete posts a new password with the cookies of one browser.
+func complete(t *testing.T, at *node, cookies []*http.Cookie, chosen string) bool {
+	r, err := http.NewRequest(http.MethodPost, issuer+"/recover/password", strings.NewReader(url.Values{"password": {chosen}}.Encode()))
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	answer, err := at.client.Do(r)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusSeeOther
+}
