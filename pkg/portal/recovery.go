@@ -25,6 +25,9 @@ const (
 	cookieProof = "recovery-proof"
 
 	attemptLife = 24 * time.Hour
+	// maxReturn keeps cookieAttempt below the 4 KiB that browsers take (RFC
+	// 6265 section 6.1). A longer way back is in the attempt all the same.
+	maxReturn = 2 << 10
 )
 
 // asked is what cookieAttempt holds.
@@ -56,6 +59,8 @@ func (p *Portal) postIdentify(purpose recovery.Purpose) http.HandlerFunc {
 		switch {
 		case render.SwitchesLanguage(r):
 			p.showIdentify(w, r, http.StatusOK, purpose, typed, nil)
+		case !r.PostForm.Has("username"): // the button of a link that has ended
+			p.showIdentify(w, r, http.StatusOK, purpose, "", nil)
 		case typed == "":
 			p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, &render.Alert{Key: render.AlertMissing, Field: "username"})
 		default:
@@ -80,6 +85,9 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
 		return
 	}
 	ask.Attempt, ask.At, ask.Until = begun.Attempt, begun.At, begun.Until
+	if len(ask.Return) > maxReturn {
+		ask.Return = ""
+	}
 	p.keep(w, cookieAttempt, ask)
 	p.to(w, r, "/recover/sent")
 }
@@ -116,6 +124,10 @@ func (p *Portal) postSent(w http.ResponseWriter, r *http.Request) {
 	if r.PostFormValue("resend") != "" {
 		ask.Resent = true
 		p.begin(w, r, ask)
+		return
+	}
+	if typed == "" {
+		p.showSent(w, r, http.StatusBadRequest, ask, typed, &render.Alert{Key: render.AlertMissing, Field: "code"})
 		return
 	}
 	p.answer(w, r, recovery.Reply{Attempt: ask.Attempt, Code: typed}, func(status int, alert *render.Alert) {
@@ -178,10 +190,10 @@ func (p *Portal) link(w http.ResponseWriter, r *http.Request) {
 		p.to(w, r, "/recover/link")
 		return
 	}
-	p.showLink(w, r, http.StatusOK)
+	p.showLink(w, r, http.StatusOK, nil)
 }
 
-func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int) {
+func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
 	seen, err := p.Recovery.Look(r.Context(), p.Cookies.Get(r, cookieLink))
 	if err != nil {
 		p.Unavailable(w, r, err)
@@ -189,6 +201,7 @@ func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int) {
 	}
 	frame := render.Frame{Step: 2, Return: seen.Return}
 	if seen.Fate == recovery.Open {
+		frame.Alert = alert
 		p.Pages.Render(w, r, status, render.Opened{Frame: frame, Purpose: render.Purpose(seen.Purpose), Code: seen.Code, ValidUntil: seen.Until})
 		return
 	}
@@ -201,8 +214,8 @@ func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int) {
 }
 
 func (p *Portal) postLink(w http.ResponseWriter, r *http.Request) {
-	p.answer(w, r, recovery.Reply{Link: p.Cookies.Get(r, cookieLink)}, func(status int, _ *render.Alert) {
-		p.showLink(w, r, status)
+	p.answer(w, r, recovery.Reply{Link: p.Cookies.Get(r, cookieLink)}, func(status int, alert *render.Alert) {
+		p.showLink(w, r, status, alert)
 	})
 }
 

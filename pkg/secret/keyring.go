@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"sync"
 )
 
@@ -87,7 +88,7 @@ func (b *Box) Seal(plain []byte, bound string) string {
 // sealed value opens, so one value has one spelling.
 func (b *Box) Open(sealed, bound string) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
-	if err != nil {
+	if err != nil || strings.ContainsAny(sealed, "\r\n") { // which a decoder skips
 		return nil, ErrSeal
 	}
 	plain, err := b.aead.Open(nil, nil, raw, []byte(bound))

@@ -121,8 +121,9 @@ func config(apps Apps, keys *server.Keys) server.Config {
 				},
 				map[string]any{
 					"id": "demo-client", "name": "demo-client", "secret": "demo-client-secret", "grace": "allow",
-					"redirectURIs": []string{"http://127.0.0.1:9/callback"},
-					"scopes":       []string{"openid", "profile", "email", "offline_access"},
+					"redirectURIs":           []string{"http://127.0.0.1:9/callback"},
+					"postLogoutRedirectURIs": []string{"http://127.0.0.1:9/"},
+					"scopes":                 []string{"openid", "profile", "email", "offline_access"},
 				},
 				map[string]any{
 					"id": "demo-native", "name": "demo-native", "public": true, "grace": "allow",

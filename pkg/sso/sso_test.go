@@ -1,0 +1,82 @@
+package sso_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/sso"
+)
+
+// R10, R13: who may enter which application.
+func TestAccess(t *testing.T) {
+	for _, c := range []struct {
+		status account.Status
+		reason account.Reason
+		grace  sso.Grace
+		why    account.Reason
+	}{
+		{account.Active, "", "", ""},
+		{account.Active, "", sso.GraceDeny, ""},
+		{account.Grace, account.ReasonDeparture, sso.GraceAllow, ""},
+		{account.Grace, account.ReasonDeparture, sso.GraceDeny, account.ReasonDeparture},
+		{account.Grace, account.ReasonDeparture, "", account.ReasonDeparture},
+		{account.Pending, account.ReasonNotActivated, sso.GraceAllow, account.ReasonNotActivated},
+		{account.Locked, account.ReasonSecurity, sso.GraceAllow, account.ReasonSecurity},
+		{account.Locked, account.ReasonTooManyTries, sso.GraceAllow, account.ReasonTooManyTries},
+		{account.Disabled, account.ReasonExpired, sso.GraceAllow, account.ReasonExpired},
+	} {
+		if why := (sso.RelyingParty{Grace: c.grace}).Access(account.Account{Status: c.status, Reason: c.reason}); why != c.why {
+			t.Errorf("%s (%s) at grace %q: %q, want %q", c.status, c.reason, c.grace, why, c.why)
+		}
+	}
+}
+
+var alice = account.Account{ID: "1", Login: "alice", Name: "Alice Â", GivenName: "Alice", FamilyName: "Â", Mail: "alice@univ.example", Language: "fr",
+	Status: account.Grace, Ends: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC),
+	Attributes: map[string][]string{"memberOf": {"b", "a"}, "mail": {"the directory's own"}, "empty": {}}}
+
+// R53: nothing but what the configuration names.
+func TestRelease(t *testing.T) {
+	for name, c := range map[string]struct {
+		names []string
+		want  map[string][]string
+	}{
+		"nothing by default": {nil, map[string][]string{}},
+		"own values": {[]string{"login", "displayName", "givenName", "sn", "mail", "preferredLanguage", "accountState", "accountEnd"}, map[string][]string{
+			"login": {"alice"}, "displayName": {"Alice Â"}, "givenName": {"Alice"}, "sn": {"Â"}, "mail": {"alice@univ.example"},
+			"preferredLanguage": {"fr"}, "accountState": {"grace"}, "accountEnd": {"2027-01-31"}}},
+		"the directory's, in its order": {[]string{"memberOf"}, map[string][]string{"memberOf": {"b", "a"}}},
+		"without a value":               {[]string{"empty", "absent"}, map[string][]string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, sso.RelyingParty{Attributes: c.names}.Release(alice)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if got := sso.Values(account.Account{}, sso.ValueEnd); got != nil {
+		t.Errorf("an account without an end ends %v", got)
+	}
+	if got := sso.Values(account.Account{}, sso.ValueName); got != nil {
+		t.Errorf("an empty name is told: %q", got)
+	}
+}
+
+func TestGraceIsReadStrictly(t *testing.T) {
+	for text, want := range map[string]sso.Grace{`"allow"`: sso.GraceAllow, `"deny"`: sso.GraceDeny} {
+		var g sso.Grace
+		if err := json.Unmarshal([]byte(text), &g); err != nil || g != want {
+			t.Errorf("%s is %q, %v", text, g, err)
+		}
+	}
+	for _, text := range []string{`""`, `"Allow"`, `"yes"`, `true`, `1`, `null`, `[]`} {
+		g := sso.GraceDeny
+		if err := json.Unmarshal([]byte(text), &g); err == nil || g != sso.GraceDeny {
+			t.Errorf("%s was taken for %q", text, g)
+		}
+	}
+}
