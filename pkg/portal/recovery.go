@@ -25,6 +25,9 @@ const (
 	cookieProof = "recovery-proof"
 
 	attemptLife = 24 * time.Hour
+	// maxToken keeps a made-up token from making a cookie that no browser
+	// takes.
+	maxToken = 100
 	// maxReturn keeps cookieAttempt below the 4 KiB that browsers take (RFC
 	// 6265 section 6.1). A longer way back is in the attempt all the same.
 	maxReturn = 2 << 10
@@ -59,8 +62,6 @@ func (p *Portal) postIdentify(purpose recovery.Purpose) http.HandlerFunc {
 		switch {
 		case render.SwitchesLanguage(r):
 			p.showIdentify(w, r, http.StatusOK, purpose, typed, nil)
-		case !r.PostForm.Has("username"): // the button of a link that has ended
-			p.showIdentify(w, r, http.StatusOK, purpose, "", nil)
 		case typed == "":
 			p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, &render.Alert{Key: render.AlertMissing, Field: "username"})
 		default:
@@ -186,6 +187,9 @@ func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.R
 // who opens a link (R-REC-06, R-REC-27).
 func (p *Portal) link(w http.ResponseWriter, r *http.Request) {
 	if token := r.URL.Query().Get("t"); token != "" {
+		if len(token) > maxToken {
+			token = "-" // none of ours: the page says so
+		}
 		p.Cookies.Set(w, cookieLink, token, attemptLife)
 		p.to(w, r, "/recover/link")
 		return
@@ -205,18 +209,35 @@ func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int, al
 		p.Pages.Render(w, r, status, render.Opened{Frame: frame, Purpose: render.Purpose(seen.Purpose), Code: seen.Code, ValidUntil: seen.Until})
 		return
 	}
-	frame.Step, frame.Action = 0, "/recover"
-	if seen.Purpose == recovery.Activate {
-		frame.Action = "/activate"
-	}
-	frame.Hidden = returnField(seen.Return)
+	frame.Step, frame.Hidden = 0, []render.Field{{Name: fieldAgain, Value: "yes"}}
 	p.Pages.Render(w, r, http.StatusGone, render.Expired{Frame: frame, Purpose: render.Purpose(or(seen.Purpose, recovery.Reset)), Fate: render.Fate(seen.Fate), At: seen.At})
 }
 
+// fieldAgain asks for a new message in place of a link that has ended.
+const fieldAgain = "again"
+
 func (p *Portal) postLink(w http.ResponseWriter, r *http.Request) {
+	if r.PostFormValue(fieldAgain) != "" {
+		p.another(w, r)
+		return
+	}
 	p.answer(w, r, recovery.Reply{Link: p.Cookies.Get(r, cookieLink)}, func(status int, alert *render.Alert) {
 		p.showLink(w, r, status, alert)
 	})
+}
+
+// another sends a new message to whoever holds a link that was good once,
+// without asking who they are again.
+func (p *Portal) another(w http.ResponseWriter, r *http.Request) {
+	seen, err := p.Recovery.Look(r.Context(), p.Cookies.Get(r, cookieLink))
+	switch {
+	case err != nil:
+		p.Unavailable(w, r, err)
+	case seen.Login == "":
+		p.to(w, r, "/recover")
+	default:
+		p.begin(w, r, asked{Login: seen.Login, Purpose: seen.Purpose, Return: seen.Return, Resent: true})
+	}
 }
 
 func (p *Portal) password(w http.ResponseWriter, r *http.Request) {

@@ -308,11 +308,14 @@ func TestLinksThatHaveEnded(t *testing.T) {
 		if strings.Contains(page.body, "alice") {
 			t.Error("the page says whose link it was")
 		}
-		b.post("/recover/link").is(t, http.StatusGone)
-		// Its button asks who somebody is and blames them for nothing.
-		if a := b.post("/recover", "return", "/app").is(t, http.StatusOK).has(t, `name="return" value="/app"`); strings.Contains(a.body, `id="alert"`) {
-			t.Errorf("an alert: %s", a.body)
-		}
+		b.post("/recover/link").is(t, http.StatusGone).has(t, `name="again"`)
+	}
+	// again presses the one button of the page.
+	again := func(link, leadsTo string) {
+		t.Helper()
+		b := h.browser()
+		b.leads(b.get(link), "/recover/link")
+		b.leads(b.post("/recover/link", "again", "yes"), leadsTo).is(t, http.StatusOK)
 	}
 	b.headers.Set("Accept-Language", "fr")
 	b.begin("alice", "return", "/app")
@@ -321,18 +324,30 @@ func TestLinksThatHaveEnded(t *testing.T) {
 	b.leads(b.post("/recover/sent", "resend", "yes"), "/recover/sent")
 	second, _ := h.next()
 	h.settled()
-	gone(first, "plus récent", `name="return" value="/app"`)
+	gone(first, "plus récent")
 	b.leads(b.get(second), "/recover/link")
 	b.leads(b.post("/recover/link"), "/recover/password")
 	gone(second, "déjà servi")
-	gone(issuer+"/recover/link?t=nonsense", `action="/recover"`)
-	gone(first[:len(first)-1]+"-", `action="/recover"`)
-
-	b.leads(b.post("/activate", "username", "newby"), "/recover/sent")
+	for _, none := range []string{issuer + "/recover/link?t=nonsense", first[:len(first)-1] + "-", issuer + "/recover/link?t=" + strings.Repeat("x", 5000)} {
+		gone(none)
+		again(none, "/recover")
+	}
+	again(second, "/recover/sent")
 	third, _ := h.next()
 	h.settled()
+	gone(second, "déjà servi")
+	b.leads(b.get(third), "/recover/link").is(t, http.StatusOK)
+	b.leads(b.post("/recover/link"), "/recover/password").has(t, "alice")
+
+	b.leads(b.post("/activate", "username", "newby"), "/recover/sent")
+	old, _ := h.next()
+	h.settled()
 	h.store.Advance(25 * time.Hour)
-	gone(third, `action="/activate"`)
+	gone(old, "plus valable")
+	again(old, "/recover/sent")
+	fresh, _ := h.next()
+	h.settled()
+	b.leads(b.get(fresh), "/recover/link").is(t, http.StatusOK)
 
 	h.browser().get("/recover/link").is(t, http.StatusGone)
 	if a := h.browser().get("/recover/sent"); a.Header.Get("Location") != "/recover" {

@@ -34,6 +34,8 @@ type Opened struct {
 	Until   time.Time // Open: when the link ends
 	Code    string    // Open, and still good: the code of the same message
 	Return  string
+	// Login is what was typed to get this link: to get another one.
+	Login string
 }
 
 // Look reads a link's token and changes nothing: mail scanners look too
@@ -48,7 +50,11 @@ func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
 	if !t.method.Verify(c, Answer{Token: link[attemptLen:]}) {
 		return Opened{Fate: Unknown}, nil
 	}
-	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn]}
+	login, err := f.box().Open(t.fields[fieldLogin], t.id)
+	if err != nil {
+		return Opened{Fate: Unknown}, nil // of a server with another key
+	}
+	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: string(login)}
 	if t.fate == Expired && out.At.IsZero() {
 		out.At = c.LinkUntil()
 	}

@@ -62,12 +62,14 @@ func (f *Flow) Begin(ctx context.Context, b Begin) (Begun, error) {
 	}
 	id := ticket.NewTag() + secret.Random(attemptLen-ticket.TagLen)
 	terms := method.Terms(b.Purpose)
+	// What the account is given may be another purpose, with a longer link.
+	life := max(method.Terms(Reset).Link, method.Terms(Activate).Link) + remembered
 	data, err := json.Marshal(id)
 	if err != nil {
 		return Begun{}, err
 	}
 	err = f.Store.Do(ctx,
-		&store.Create{Key: key(id), TTL: terms.Link + remembered, Fields: store.Fields{
+		&store.Create{Key: key(id), TTL: life, Fields: store.Fields{
 			fieldPurpose: string(b.Purpose), fieldMethod: method.Name(), fieldLanguage: b.Language, fieldReturn: b.Return,
 			fieldLogin: f.box().Seal([]byte(b.Login), id),
 		}},
