@@ -130,15 +130,14 @@ func (c *counted) during(step func()) cost {
 // journey is one person's way through every kind of work, each step leaving
 // behind what the next needs.
 type journey struct {
-	t       testing.TB
-	at      *counted
-	b       *browser
-	ask     request
-	form    *page
-	code    string
-	tokens  tokens
-	ticket  string
-	service form
+	t      testing.TB
+	at     *counted
+	b      *browser
+	ask    request
+	form   *page
+	code   string
+	tokens tokens
+	ticket string
 }
 
 // work is the table of the design: what each kind of work may cost.
