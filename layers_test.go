@@ -7,8 +7,10 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,5 +207,51 @@ func TestPackageComments(t *testing.T) {
 		if !strings.HasPrefix(found[0].comment, want) {
 			t.Errorf("%s: the package comment must begin with %q", found[0].file, want)
 		}
+	}
+}
+
+// number is how a rule is named in comments and tests.
+var number = regexp.MustCompile(`\bR-(?:AUTH|SESS|REC|CAS|OAUTH|WEB)-\d+\b|\bF-[A-Z]+-\d+\b|\b[(, ]R\d{1,2}\b`)
+
+// Whoever meets the number of a rule can look it up.
+func TestNumbersAreExplained(t *testing.T) {
+	text, err := os.ReadFile("docs/requirements.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// "R-WEB-01, -05" names two.
+	explained := map[string]bool{}
+	for _, line := range strings.Split(string(text), "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		family := ""
+		for _, name := range strings.Split(cells[1], ",") {
+			name = strings.TrimSpace(name)
+			if digits, ok := strings.CutPrefix(name, "-"); ok {
+				name = family + digits
+			}
+			family = name[:strings.LastIndex(name, "-")+1]
+			explained[name] = true
+		}
+	}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, found := range number.FindAllString(string(code), -1) {
+			if name := strings.Trim(found, "(, "); !explained[name] {
+				t.Errorf("%s: %s is not in docs/requirements.md", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -142,7 +142,7 @@ func TestLoginInChromium(t *testing.T) {
 	})
 }
 
-// The page that most people see weighs little (pages.md: 20 KiB, 3 requests).
+// The page that most people see weighs little (20 KiB, 3 requests).
 func TestFirstVisitToTheLoginPageIsLight(t *testing.T) {
 	f := look[findings](t, start(t), serve(t)+"/login", 320, 640, probe)
 	if f.Requests > 3 || f.Bytes > 20<<10 {

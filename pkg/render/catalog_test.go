@@ -62,7 +62,7 @@ func TestFrenchTypography(t *testing.T) {
 	}
 }
 
-// pages.md: sentences of at most 25 words.
+// Plain language: sentences of at most 25 words.
 func TestSentencesAreShort(t *testing.T) {
 	for _, file := range []string{"fr.json", "en.json"} {
 		for key, text := range messages(t, file) {

@@ -238,7 +238,7 @@ func TestRCAS11User(t *testing.T) {
 	}
 }
 
-// The table of design.md: a form costs the store nothing, a ticket on a live
+// The budget: a form costs the store nothing, a ticket on a live
 // session two exchanges.
 func TestRoundTrips(t *testing.T) {
 	h := open(t)

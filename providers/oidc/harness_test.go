@@ -55,7 +55,7 @@ var rsaKey, ecKey = func() (*rsa.PrivateKey, *ecdsa.PrivateKey) {
 
 var signers = []sso.Signer{{KeyID: "r1", Algorithm: "RS256", Key: rsaKey}, {KeyID: "e1", Algorithm: "ES256", Key: ecKey}}
 
-// The cast of security.md: W and X are confidential, P is public.
+// The cast: W and X are confidential, P is public.
 const (
 	callback       = "https://w.example/cb"
 	callbackX      = "https://x.example/cb?keep=%2F+1"
