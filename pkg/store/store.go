@@ -34,10 +34,15 @@ type Store interface {
 	// or may not have happened. Do never repeats an operation that would do
 	// something else the second time; operations whose repetition is harmless
 	// (Read, Take with the same By…) may be repeated by the caller.
+	//
+	// A mistake of the caller (a TTL or Window that is not positive, an empty
+	// By, a field's name that begins with a dot) is another error, and nothing
+	// is done then.
 	Do(ctx context.Context, ops ...Op) error
 }
 
-// Key names a record. Keys with the same Tag live on one node of a cluster.
+// Key names a record. Keys with the same Tag live on one node of a cluster. Any
+// text will do for both.
 type Key struct{ Tag, Name string }
 
 // Fields are the values of a record by name. Names do not begin with a
@@ -55,11 +60,12 @@ type Create struct {
 	TTL time.Duration
 	// Life, when set, bounds what Read.Extend may prolong, counted from now.
 	Life time.Duration
-	// Under names the record of the same Tag from which this one hangs. A
-	// record created under one that is not there is dead from birth.
+	// Under names the record of the same Tag from which this one hangs. Under
+	// one that is not there nothing is made, and one of the same name made
+	// later revives nothing.
 	Under string
-	// Replace overwrites a record that is there; without it Create does
-	// nothing then.
+	// Replace overwrites a record that is there, and what hangs from it stays;
+	// without it Create does nothing then.
 	Replace bool
 
 	Created bool // result
@@ -73,7 +79,7 @@ type Read struct {
 	Extend time.Duration
 
 	Fields Fields        // result: nil when there is no such record
-	TTL    time.Duration // result: how long it still lives
+	TTL    time.Duration // result: how long it would still live by itself
 }
 
 // Write sets fields of a record that is there, leaving the others and its
