@@ -28,13 +28,13 @@ var layers = []struct {
 	within map[string][]string
 }{
 	{packages: []string{"templates"}},
-	{packages: []string{"pkg/account", "pkg/secret", "pkg/plugin", "pkg/render", "pkg/web"},
+	{packages: []string{"pkg/account", "pkg/secret", "pkg/plugin", "pkg/render", "pkg/web", "pkg/conformance/..."},
 		within: map[string][]string{"pkg/render": {"pkg/secret"}}}, // it shows the mask of one
 	{packages: []string{"pkg/directory", "pkg/store", "pkg/mail", "pkg/sms", "pkg/audit"}},
-	{packages: []string{"pkg/ticket", "pkg/outbox", "pkg/password", "pkg/throttle", "pkg/session"},
+	{packages: []string{"pkg/ticket", "pkg/outbox", "pkg/password", "pkg/throttle", "pkg/session", "pkg/signing"},
 		within: map[string][]string{"pkg/session": {"pkg/outbox", "pkg/ticket"}}},
 	{packages: []string{"pkg/login", "pkg/recovery"}},
-	{packages: []string{"pkg/sso"}},
+	{packages: []string{"pkg/sso", "pkg/operator"}},
 	{packages: []string{"pkg/portal", "providers/oidc/...", "providers/cas/...", "providers/recovery/...", "providers/ldap/...",
 		"providers/redis/...", "providers/memory/...", "providers/several/...", "providers/smtp/...", "providers/sms/...", "providers/demobox/..."},
 		within: map[string][]string{

@@ -23,6 +23,8 @@ type Account struct {
 	Logins []string
 
 	Name, GivenName, FamilyName string // as displayed
+	BirthName                   string // the family name at birth, when it is another
+	Birth                       Date   // unknown for some (requirement R4)
 	Mail                        string // the institutional address
 	Language                    string // a BCP 47 tag, or empty
 
@@ -103,6 +105,7 @@ const (
 	ReasonTooManyTries   Reason = "too_many_tries" // locked by the directory itself
 	ReasonMustChange     Reason = "must_change"    // the password must be changed first
 	ReasonUnknownState   Reason = "unknown_state"  // a state this configuration does not know
+	ReasonApplication    Reason = "application"    // may log in, but not enter this application
 )
 
 // MayLogin reports whether a right password opens a session.

@@ -19,7 +19,7 @@ func TestEveryReasonHasItsPage(t *testing.T) {
 	p := &portal.Portal{Pages: pages}
 	titles := map[string]account.Reason{}
 	for _, why := range []account.Reason{account.ReasonNotActivated, account.ReasonDeparture, account.ReasonExpired, account.ReasonClosed,
-		account.ReasonAdministrative, account.ReasonSecurity, account.ReasonTooManyTries, account.ReasonMustChange, account.ReasonUnknownState} {
+		account.ReasonAdministrative, account.ReasonSecurity, account.ReasonTooManyTries, account.ReasonMustChange, account.ReasonUnknownState, account.ReasonApplication} {
 		w := httptest.NewRecorder()
 		p.Refused(w, httptest.NewRequest("GET", "/", nil), account.Account{}, why, "")
 		_, rest, _ := strings.Cut(w.Body.String(), "<h1>")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
@@ -200,15 +201,12 @@ func recovers(m recovery.Method, a account.Account) string {
 
 // released names what would be told, not the values.
 func released(party sso.RelyingParty, a account.Account) string {
-	if why := party.Access(a); why != account.ReasonNone {
+	if why := party.Admit(a, time.Now()); why != account.ReasonNone {
 		return fmt.Sprintf("%s: may not enter (%s)", party.Name, why)
 	}
 	told := []string{"the login"}
-	values := party.Release(a)
-	for _, name := range party.Attributes {
-		if len(values[name]) > 0 {
-			told = append(told, name)
-		}
+	for _, each := range party.Release(a) {
+		told = append(told, each.Name)
 	}
 	return fmt.Sprintf("%s: may enter, is told %s", party.Name, strings.Join(told, ", "))
 }

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"encoding/json"
 	"fmt"
+
+	"github.com/loge-idp/loge/pkg/plugin"
 )
 
 // Signer is one private key of the server.
@@ -32,4 +34,13 @@ func (g *Grace) UnmarshalJSON(b []byte) error {
 	}
 	*g = Grace(word)
 	return nil
+}
+
+// UnmarshalJSON takes a name alone, or an object.
+func (a *Attribute) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &a.Name)
+	}
+	type plain Attribute // without this method
+	return plugin.Strict(b, (*plain)(a))
 }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/login"
@@ -62,93 +61,6 @@ type Env struct {
 	// Client carries every call to a relying party (CAS single logout, OIDC
 	// back-channel logout): it is bounded in time and follows no redirect.
 	Client *http.Client
-}
-
-// RelyingParty is what every protocol's kind of application has in common. It
-// is embedded in oidc.Client and cas.Service, so that a rule reads and holds
-// the same on every path.
-type RelyingParty struct {
-	// Name is shown to people: "Moodle".
-	Name string `json:"name"`
-	// Grace says whether accounts whose holder has left may still enter, until
-	// the end of their grace: "allow" or "deny", the default (requirement
-	// R13).
-	Grace Grace `json:"grace,omitempty"`
-	// Release are the attributes told to the application: names of the
-	// directory's attributes or of the account's own values (see Release).
-	// Nothing but the name of the account is told by default (R53).
-	Attributes []string `json:"attributes,omitempty"`
-}
-
-// Access decides whether an account may enter. The reason is empty when it
-// may.
-func (p RelyingParty) Access(a account.Account) (why account.Reason) {
-	switch {
-	case !a.Status.MayLogin():
-		return a.Reason
-	case a.Status == account.Grace && p.Grace != GraceAllow:
-		return account.ReasonDeparture
-	}
-	return account.ReasonNone
-}
-
-// Own values of an account, by the name that a configuration calls them. The
-// others are the directory's attributes, by their own names.
-const (
-	ValueLogin       = "login"
-	ValueName        = "displayName"
-	ValueGivenName   = "givenName"
-	ValueFamilyName  = "sn"
-	ValueMail        = "mail"
-	ValueLanguage    = "preferredLanguage"
-	ValueState       = "accountState" // "active" or "grace" (R13)
-	ValueEnd         = "accountEnd"   // AAAA-MM-JJ, when there is one
-	layoutAccountEnd = "2006-01-02"
-)
-
-// Values returns what may be told of an account under one name, in the order
-// of the directory; nil when there is nothing.
-func Values(a account.Account, name string) []string {
-	one := func(v string) []string {
-		if v == "" {
-			return nil
-		}
-		return []string{v}
-	}
-	switch name {
-	case ValueLogin:
-		return one(a.Login)
-	case ValueName:
-		return one(a.Name)
-	case ValueGivenName:
-		return one(a.GivenName)
-	case ValueFamilyName:
-		return one(a.FamilyName)
-	case ValueMail:
-		return one(a.Mail)
-	case ValueLanguage:
-		return one(a.Language)
-	case ValueState:
-		return one(string(a.Status))
-	case ValueEnd:
-		if a.Ends.IsZero() {
-			return nil
-		}
-		return one(a.Ends.Format(layoutAccountEnd))
-	}
-	return a.Attributes[name]
-}
-
-// Release returns what the application is told of an account beyond its name,
-// by the names of Attributes. Names without a value are left out.
-func (p RelyingParty) Release(a account.Account) map[string][]string {
-	out := map[string][]string{}
-	for _, name := range p.Attributes {
-		if values := Values(a, name); len(values) > 0 {
-			out[name] = values
-		}
-	}
-	return out
 }
 
 // Logout ends the session of a request for whatever protocol asked, and says

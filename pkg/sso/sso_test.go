@@ -12,7 +12,7 @@ import (
 )
 
 // R10, R13: who may enter which application.
-func TestAccess(t *testing.T) {
+func TestAdmit(t *testing.T) {
 	for _, c := range []struct {
 		status account.Status
 		reason account.Reason
@@ -29,7 +29,7 @@ func TestAccess(t *testing.T) {
 		{account.Locked, account.ReasonTooManyTries, sso.GraceAllow, account.ReasonTooManyTries},
 		{account.Disabled, account.ReasonExpired, sso.GraceAllow, account.ReasonExpired},
 	} {
-		if why := (sso.RelyingParty{Grace: c.grace}).Access(account.Account{Status: c.status, Reason: c.reason}); why != c.why {
+		if why := (sso.RelyingParty{Grace: c.grace}).Admit(account.Account{Status: c.status, Reason: c.reason}, time.Now()); why != c.why {
 			t.Errorf("%s (%s) at grace %q: %q, want %q", c.status, c.reason, c.grace, why, c.why)
 		}
 	}
@@ -39,30 +39,29 @@ var alice = account.Account{ID: "1", Login: "alice", Name: "Alice Â", GivenName
 	Status: account.Grace, Ends: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC),
 	Attributes: map[string][]string{"memberOf": {"b", "a"}, "mail": {"the directory's own"}, "empty": {}}}
 
-// R53: nothing but what the configuration names.
+// R53: nothing but what the configuration names, in its order.
 func TestRelease(t *testing.T) {
 	for name, c := range map[string]struct {
 		names []string
-		want  map[string][]string
+		want  []sso.Told
 	}{
-		"nothing by default": {nil, map[string][]string{}},
-		"own values": {[]string{"login", "displayName", "givenName", "sn", "mail", "preferredLanguage", "accountState", "accountEnd"}, map[string][]string{
-			"login": {"alice"}, "displayName": {"Alice Â"}, "givenName": {"Alice"}, "sn": {"Â"}, "mail": {"alice@univ.example"},
-			"preferredLanguage": {"fr"}, "accountState": {"grace"}, "accountEnd": {"2027-01-31"}}},
-		"the directory's, in its order": {[]string{"memberOf"}, map[string][]string{"memberOf": {"b", "a"}}},
-		"without a value":               {[]string{"empty", "absent"}, map[string][]string{}},
+		"nothing by default": {nil, nil},
+		"own values": {[]string{"login", "mail", "accountEnd"}, []sso.Told{
+			{Name: "login", Values: []string{"alice"}, Single: true},
+			{Name: "mail", Values: []string{"alice@univ.example"}, Single: true},
+			{Name: "accountEnd", Values: []string{"2027-01-31"}, Single: true}}},
+		"the directory's, in its order": {[]string{"memberOf"}, []sso.Told{{Name: "memberOf", Values: []string{"b", "a"}}}},
+		"without a value":               {[]string{"empty", "absent"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, sso.RelyingParty{Attributes: c.names}.Release(alice)); diff != "" {
+			var party sso.RelyingParty
+			for _, each := range c.names {
+				party.Attributes = append(party.Attributes, sso.Attribute{Name: each})
+			}
+			if diff := cmp.Diff(c.want, party.Release(alice)); diff != "" {
 				t.Error(diff)
 			}
 		})
-	}
-	if got := sso.Values(account.Account{}, sso.ValueEnd); got != nil {
-		t.Errorf("an account without an end ends %v", got)
-	}
-	if got := sso.Values(account.Account{}, sso.ValueName); got != nil {
-		t.Errorf("an empty name is told: %q", got)
 	}
 }
 

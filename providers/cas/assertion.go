@@ -12,6 +12,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -44,15 +45,12 @@ func assert(a ask, s *session.Session) assertion {
 		NewLogin: s.FromCredentials,
 		LongTerm: s.LongTerm,
 	}
-	released := a.party.Release(s.Account)
-	for _, name := range a.party.Attributes {
-		values := slices.Clone(released[name])
+	for _, told := range a.party.Release(s.Account) {
+		values := slices.Clone(told.Values)
 		for i := range values {
 			values[i] = clean(values[i])
 		}
-		if len(values) > 0 {
-			out.Attributes = append(out.Attributes, attribute{name, values})
-		}
+		out.Attributes = append(out.Attributes, attribute{told.Name, values})
 	}
 	return out
 }
@@ -102,9 +100,10 @@ const (
 )
 
 // checkNames refuses attributes that a client could not tell apart.
-func checkNames(names []string) error {
+func checkNames(attributes []sso.Attribute) error {
 	taken := map[string]string{attributeDate: attributeDate, attributeLongTerm: attributeLongTerm, attributeNewLogin: attributeNewLogin}
-	for _, name := range names {
+	for _, each := range attributes {
+		name := each.Name
 		if name == "" {
 			return errors.New("a name is empty")
 		}

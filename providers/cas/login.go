@@ -166,7 +166,7 @@ func (p *protocol) pass(w http.ResponseWriter, r *http.Request, a ask) {
 // access is that of every protocol, but for names that could not be told
 // safely: a control character in cas:user has fooled clients (R-CAS-11).
 func (p *protocol) access(party *Service, a account.Account) account.Reason {
-	if why := party.Access(a); why != account.ReasonNone {
+	if why := party.Admit(a, p.env.Now()); why != account.ReasonNone {
 		return why
 	}
 	if !plainUser(a.Login) {

@@ -4,19 +4,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // end dates are French days, whatever the host has installed
 
 	"github.com/loge-idp/loge/pkg/account"
 )
-
-// paris is where the end dates of SUPANN end (requirement R11).
-var paris = func() *time.Location {
-	zone, err := time.LoadLocation("Europe/Paris")
-	if err != nil {
-		panic(err) // tzdata is linked in
-	}
-	return zone
-}()
 
 // standing is what an account's state allows, why, and until when.
 type standing struct {
@@ -105,7 +95,7 @@ func judgeSupann(e entry, now time.Time, _ lockout) (standing, bool) {
 	}
 	var end time.Time
 	if fields != nil && fields[3] != "" {
-		day, err := time.ParseInLocation("20060102", fields[3][:min(8, len(fields[3]))], paris)
+		day, err := time.ParseInLocation("20060102", fields[3][:min(8, len(fields[3]))], account.Place)
 		if err != nil {
 			return unknown, true
 		}

@@ -194,7 +194,7 @@ func (k *desk) activation() *goldap.ModifyRequest {
 					exchange("supannRessourceEtat", old, active)
 				}
 			}
-			today := k.dir.now().In(paris).Format("20060102")
+			today := k.dir.now().In(account.Place).Format("20060102")
 			for _, old := range k.entry.all("supannRessourceEtatDate") {
 				if hasLabel(old, compte) {
 					exchange("supannRessourceEtatDate", old, active+":"+today+":")

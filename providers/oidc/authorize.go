@@ -61,7 +61,7 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.LoginRequired, Description: "somebody else is signed in"})
 		return
 	}
-	if why := a.client.Access(s.Account); why != account.ReasonNone {
+	if why := a.client.Admit(s.Account, p.env.Now()); why != account.ReasonNone {
 		if a.silent {
 			p.deny(w, r, a, &oidc.Error{ErrorType: oidc.AccessDenied})
 			return

@@ -5,7 +5,6 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/loge-idp/loge/pkg/account"
-	"github.com/loge-idp/loge/pkg/sso"
 )
 
 // reservedClaims are never given by an attribute: with them a directory could
@@ -16,12 +15,6 @@ var reservedClaims = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "
 
 var supportedClaims = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid",
 	"name", "given_name", "family_name", "preferred_username", "locale", "email"}
-
-// singleValues are the account's own values, of which there is one at the
-// most. The directory's attributes are told as lists, whatever their number:
-// the type of a claim must not depend on the person.
-var singleValues = map[string]bool{sso.ValueLogin: true, sso.ValueName: true, sso.ValueGivenName: true,
-	sso.ValueFamilyName: true, sso.ValueMail: true, sso.ValueLanguage: true, sso.ValueState: true, sso.ValueEnd: true}
 
 // claims returns what a client is told of an account within a scope (OpenID
 // Connect Core 1.0 section 5.4), and its released attributes. There is no
@@ -39,11 +32,12 @@ func (c *client) claims(a account.Account, scope string) *oidc.UserInfo {
 	if contains(scope, oidc.ScopeEmail) {
 		info.Email = a.Mail
 	}
-	for name, values := range c.Release(a) {
-		if singleValues[name] {
-			info.AppendClaims(name, values[0])
+	for _, told := range c.Release(a) {
+		// The type of a claim must not depend on the person.
+		if told.Single {
+			info.AppendClaims(told.Name, told.Values[0])
 		} else {
-			info.AppendClaims(name, values)
+			info.AppendClaims(told.Name, told.Values)
 		}
 	}
 	return info

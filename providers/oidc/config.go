@@ -149,8 +149,8 @@ func (c Client) check(signers []*signer) (*client, error) {
 	if !slices.Contains(out.Scopes, oidc.ScopeOpenID) {
 		return nil, plugin.At("scopes", errors.New("must hold openid"))
 	}
-	for i, name := range c.Attributes {
-		if slices.Contains(reservedClaims, name) {
+	for i, each := range c.Attributes {
+		if slices.Contains(reservedClaims, each.Name) {
 			return nil, plugin.At(fmt.Sprintf("attributes[%d]", i), errors.New("is the name of a claim of the protocol"))
 		}
 	}

@@ -76,7 +76,7 @@ func cast() oidc.Config {
 	return oidc.Config{Clients: []oidc.Client{
 		{RelyingParty: relyingParty("W"), ID: "w", Secret: secret.New("secret of w: & %+é"), RedirectURIs: []string{callback},
 			PostLogoutRedirectURIs: []string{"https://w.example/bye"}, Scopes: all, SigningAlgorithm: "ES256"},
-		{RelyingParty: sso.RelyingParty{Name: "X", Attributes: []string{"login", "eduPersonAffiliation"}}, ID: "x", Secret: secret.New("secret of x"),
+		{RelyingParty: sso.RelyingParty{Name: "X", Attributes: []sso.Attribute{{Name: "login"}, {Name: "eduPersonAffiliation"}}}, ID: "x", Secret: secret.New("secret of x"),
 			RedirectURIs: []string{callbackX, "https://x.example/cb", "http://127.0.0.1/x"}, Scopes: all, RequirePKCE: &off},
 		{RelyingParty: relyingParty("P"), ID: "p", Public: true, RedirectURIs: []string{nativeCallback, "fr.example.p:/cb"}},
 	}}

@@ -170,7 +170,7 @@ func (p *provider) account(ctx context.Context, c *client, id account.ID) (accou
 	if errors.Is(err, directory.ErrNotFound) {
 		return a, false, nil
 	}
-	return a, err == nil && c.Access(a) == account.ReasonNone, err
+	return a, err == nil && c.Admit(a, p.env.Now()) == account.ReasonNone, err
 }
 
 // unusable says that a code or refresh token is not good, and records when it

@@ -1,0 +1,46 @@
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"github.com/loge-idp/loge/pkg/account"
+)
+
+// ErrConflict: what was to be changed is not what it was when it was read
+// (LDAP result 16 for a deletion of a value that is gone: requirement R7). Read
+// again and decide again.
+var ErrConflict = errors.New("changed in the meantime")
+
+// Query says which accounts are searched for. All of it must be met.
+type Query struct {
+	// Text is what an operator typed: part of a name, or an identifier, a
+	// number or an address. Empty: everybody.
+	Text string
+	// Where are attributes of the directory, each of which must have one of
+	// the values given: a class, an establishment, an affiliation.
+	Where map[string][]string
+}
+
+// Searcher is implemented by directories that can be looked through: for the
+// desk, letters and campaigns.
+type Searcher interface {
+	// Search calls each for the accounts that match, in no particular order,
+	// until it returns false. It reads page by page: any number of accounts
+	// needs little memory. What it gives is for showing; whoever acts on an
+	// account reads it again by Get.
+	Search(ctx context.Context, q Query, each func(account.Account) bool) error
+}
+
+// Editor is implemented by directories whose entries can be changed in more
+// than their password. What cannot be written as asked is an error that says
+// so to an operator.
+type Editor interface {
+	// Replace changes one contact into another: to a zero one removes it, from
+	// a zero one adds it. The old value must still be there, else ErrConflict;
+	// all other values and labels stay as they are (requirement R7).
+	Replace(ctx context.Context, id account.ID, from, to account.Contact) error
+	// Edit changes the values of one attribute from those read to those wanted,
+	// else ErrConflict.
+	Edit(ctx context.Context, id account.ID, attribute string, from, to []string) error
+}
