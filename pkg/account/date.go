@@ -66,6 +66,10 @@ func (d *Date) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &text); err != nil {
 		return errors.New(`must be a date like "2026-09-01"`)
 	}
+	if text == "" { // as MarshalJSON writes an unknown one
+		*d = Date{}
+		return nil
+	}
 	parsed, err := ParseDate(text)
 	if err != nil {
 		return errors.New(`must be a date like "2026-09-01"`)

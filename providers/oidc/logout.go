@@ -166,7 +166,7 @@ func (p *provider) farewell(ctx context.Context, v session.Visit) error {
 		return fmt.Errorf("oidc: client %q is told of no logout any more: %w", v.Party, outbox.ErrGiveUp)
 	}
 	now := p.env.Now()
-	token, err := sign(c.signer.logout, &oidc.LogoutTokenClaims{
+	token, err := p.sign(c, typeLogout, &oidc.LogoutTokenClaims{
 		Issuer: p.env.Issuer, Subject: string(v.Account), Audience: oidc.Audience{c.ID}, SessionID: v.SID,
 		IssuedAt: oidc.FromTime(now), Expiration: oidc.FromTime(now.Add(logoutTokenLife)), JWTID: secret.Random(22),
 		Events: map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},

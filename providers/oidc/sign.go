@@ -11,37 +11,45 @@ import (
 	"github.com/loge-idp/loge/pkg/sso"
 )
 
-// signer signs with one key. It is made once: the header never changes.
+// The types of the tokens that are signed here, as their headers say them, so
+// that none passes for another.
+const (
+	typeID     = "JWT"
+	typeAccess = "at+jwt"     // RFC 9068 section 2.1
+	typeLogout = "logout+jwt" // OpenID Connect Back-Channel Logout 1.0 section 2.4
+)
+
+// signer signs with one key. It is made once: the headers never change.
 type signer struct {
 	algorithm string
 	public    jose.JSONWebKey
-	id        jose.Signer // ID tokens
-	logout    jose.Signer // logout tokens, typ logout+jwt
+	byType    map[string]jose.Signer
 }
 
 func newSigner(s sso.Signer) (*signer, error) {
 	out := &signer{
 		algorithm: s.Algorithm,
 		public:    jose.JSONWebKey{Key: s.Key.Public(), KeyID: s.KeyID, Algorithm: s.Algorithm, Use: oidc.KeyUseSignature},
+		byType:    map[string]jose.Signer{},
 	}
 	key := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(s.Algorithm), Key: jose.JSONWebKey{Key: s.Key, KeyID: s.KeyID}}
-	var err error
-	if out.id, err = jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT")); err != nil {
-		return nil, fmt.Errorf("signing key %s: %w", s.KeyID, err)
-	}
-	// OpenID Connect Back-Channel Logout 1.0 section 2.4.
-	if out.logout, err = jose.NewSigner(key, (&jose.SignerOptions{}).WithType("logout+jwt")); err != nil {
-		return nil, fmt.Errorf("signing key %s: %w", s.KeyID, err)
+	for _, typ := range []string{typeID, typeAccess, typeLogout} {
+		made, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+		if err != nil {
+			return nil, fmt.Errorf("signing key %s: %w", s.KeyID, err)
+		}
+		out.byType[typ] = made
 	}
 	return out, nil
 }
 
-func sign(s jose.Signer, claims any) (string, error) {
+// sign makes a token of one of the types, by the key of a client.
+func (p *provider) sign(c *client, typ string, claims any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", err
 	}
-	signed, err := s.Sign(payload)
+	signed, err := c.signer.byType[typ].Sign(payload)
 	if err != nil {
 		return "", err
 	}

@@ -207,7 +207,7 @@ func (p *provider) tokens(c *client, g grant, locator, scope, next, nonce string
 	}}
 	var err error
 	if claims.AccessTokenHash, err = oidc.ClaimHash(answer.AccessToken, jose.SignatureAlgorithm(c.signer.algorithm)); err == nil {
-		answer.IDToken, err = sign(c.signer.id, claims)
+		answer.IDToken, err = p.sign(c, typeID, claims)
 	}
 	if err != nil {
 		p.env.Logger.Error("oidc: ID token not signed", "err", err)
