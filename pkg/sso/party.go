@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -44,7 +45,12 @@ type Attribute struct {
 	// Name is that of a value of the account or of an attribute of the
 	// directory: see account.Account.Values.
 	Name string `json:"name"`
+	// As is the name that the application is told, when it is another.
+	As string `json:"as,omitempty"`
 }
+
+// Told is the name under which it is told.
+func (a Attribute) Told() string { return cmp.Or(a.As, a.Name) }
 
 // Told is what an application is told under one name.
 type Told struct {
@@ -61,7 +67,7 @@ func (p RelyingParty) Release(a account.Account) []Told {
 	var out []Told
 	for _, each := range p.Attributes {
 		if values := a.Values(each.Name); len(values) > 0 {
-			out = append(out, Told{Name: each.Name, Values: values, Single: account.IsOwn(each.Name)})
+			out = append(out, Told{Name: each.Told(), Values: values, Single: account.IsOwn(each.Name)})
 		}
 	}
 	return out

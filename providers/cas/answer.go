@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
 // format is one way to write what became of a validation. Of a failure the
@@ -55,12 +57,12 @@ func (asXML) write(out *bytes.Buffer, a assertion, failed *failure) {
 	out.WriteString("<cas:authenticationSuccess>\n")
 	element(out, "user", a.User)
 	out.WriteString("<cas:attributes>\n")
-	element(out, attributeDate, a.date())
-	element(out, attributeLongTerm, strconv.FormatBool(a.LongTerm))
-	element(out, attributeNewLogin, strconv.FormatBool(a.NewLogin))
+	element(out, registry.AttributeDate, a.date())
+	element(out, registry.AttributeLongTerm, strconv.FormatBool(a.LongTerm))
+	element(out, registry.AttributeNewLogin, strconv.FormatBool(a.NewLogin))
 	for _, attribute := range a.Attributes {
 		for _, value := range attribute.Values {
-			element(out, elementName(attribute.Name), value)
+			element(out, attribute.Name, value)
 		}
 	}
 	out.WriteString("</cas:attributes>\n</cas:authenticationSuccess>\n</cas:serviceResponse>\n")
@@ -89,7 +91,7 @@ func (asJSON) write(out *bytes.Buffer, a assertion, failed *failure) {
 	if failed != nil {
 		response = map[string]any{"authenticationFailure": map[string]string{"code": failed.code, "description": failed.description}}
 	} else {
-		attributes := map[string]any{attributeDate: a.date(), attributeLongTerm: a.LongTerm, attributeNewLogin: a.NewLogin}
+		attributes := map[string]any{registry.AttributeDate: a.date(), registry.AttributeLongTerm: a.LongTerm, registry.AttributeNewLogin: a.NewLogin}
 		for _, attribute := range a.Attributes {
 			if len(attribute.Values) == 1 {
 				attributes[attribute.Name] = attribute.Values[0]

@@ -2,8 +2,6 @@ package cas
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +10,6 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/session"
-	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -37,7 +34,7 @@ type attribute struct {
 
 func assert(a ask, s *session.Session) assertion {
 	out := assertion{
-		Service:  a.service.raw,
+		Service:  a.service.String(),
 		Party:    a.party.Name,
 		Account:  s.Account.ID,
 		User:     s.Account.Login,
@@ -90,49 +87,4 @@ func clean(value string) string {
 		}
 		return r
 	}, value)
-}
-
-// The attributes that every answer has (CAS 3.0.3 section 2.5.7).
-const (
-	attributeDate     = "authenticationDate"
-	attributeLongTerm = "longTermAuthenticationRequestTokenUsed"
-	attributeNewLogin = "isFromNewLogin"
-)
-
-// checkNames refuses attributes that a client could not tell apart.
-func checkNames(attributes []sso.Attribute) error {
-	taken := map[string]string{attributeDate: attributeDate, attributeLongTerm: attributeLongTerm, attributeNewLogin: attributeNewLogin}
-	for _, each := range attributes {
-		name := each.Name
-		if name == "" {
-			return errors.New("a name is empty")
-		}
-		if other, double := taken[elementName(name)]; double {
-			return fmt.Errorf("%q would be told under the same name as %q", name, other)
-		}
-		taken[elementName(name)] = name
-	}
-	return nil
-}
-
-// elementName makes an XML name without a colon (NCName) of an attribute's:
-// "mail;lang-fr" becomes "mail_lang-fr".
-func elementName(name string) string {
-	var out strings.Builder
-	for i, r := range name {
-		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '_'
-		later := '0' <= r && r <= '9' || r == '-' || r == '.'
-		switch {
-		case letter:
-			out.WriteRune(r)
-		case later && i == 0:
-			out.WriteRune('_')
-			out.WriteRune(r)
-		case later:
-			out.WriteRune(r)
-		default:
-			out.WriteRune('_')
-		}
-	}
-	return out.String()
 }

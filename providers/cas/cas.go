@@ -22,7 +22,11 @@ import (
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/ticket"
 	"github.com/loge-idp/loge/pkg/web"
+	"github.com/loge-idp/loge/providers/cas/registry"
 )
+
+// Service is one application that speaks CAS.
+type Service = registry.Service
 
 // Config is the CAS section of a configuration.
 type Config struct {
@@ -33,7 +37,7 @@ type Config struct {
 
 // Open checks the services. An error names the one at fault.
 func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
-	services, err := register(c.Services)
+	services, err := registry.New(c.Services)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ const ticketTTL = time.Minute
 
 type protocol struct {
 	env      sso.Env
-	services *registry
+	services *registry.Registry
 	tickets  ticket.Book
 	parties  []sso.RelyingParty
 }

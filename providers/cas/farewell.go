@@ -22,7 +22,7 @@ const (
 
 func visit(a ask, ticket string) session.Visit {
 	return session.Visit{Protocol: name, Party: a.party.Name,
-		Data: map[string]string{visitTicket: ticket, visitService: a.service.raw}}
+		Data: map[string]string{visitTicket: ticket, visitService: a.service.String()}}
 }
 
 // farewell posts the LogoutRequest for one ticket (CAS 3.0.3 section 2.3.3).

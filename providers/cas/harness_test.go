@@ -37,7 +37,7 @@ import (
 const app = "http://127.0.0.1:9/app"
 
 var services = []cas.Service{
-	{RelyingParty: sso.RelyingParty{Name: "Try", Grace: sso.GraceAllow, Attributes: []sso.Attribute{{Name: "mail"}, {Name: "memberOf"}, {Name: "x;lang-fr"}, {Name: "displayName"}}}, Loopback: true},
+	{RelyingParty: sso.RelyingParty{Name: "Try", Grace: sso.GraceAllow, Attributes: []sso.Attribute{{Name: "mail"}, {Name: "memberOf"}, {Name: "x;lang-fr", As: "x_lang-fr"}, {Name: "displayName"}}}, Loopback: true},
 	{RelyingParty: sso.RelyingParty{Name: "Moodle"}, Prefix: "https://moodle.example/cas"},
 	{RelyingParty: sso.RelyingParty{Name: "Exact"}, URL: "https://app.univ.example/"},
 }

@@ -15,12 +15,13 @@ import (
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/web"
+	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
 // ask is a request for a ticket (CAS 3.0.3 section 2.1.1).
 type ask struct {
 	party   *Service // nil when nobody asks: somebody came to sign in
-	service address
+	service registry.Address
 	renew   bool
 	gateway bool
 	post    bool // method=POST; any other is GET
@@ -41,19 +42,15 @@ func (p *protocol) ask(values url.Values) (ask, error) {
 	// Together with renew, gateway is left out (section 2.1.1).
 	a.gateway = set(given["gateway"]) && !a.renew
 	if a.service, a.party, err = p.registered(given["service"]); err != nil {
-		return ask{}, fmt.Errorf("%w: %q", err, excerpt(withoutTicket(given["service"])))
+		return ask{}, fmt.Errorf("%w: %q", err, registry.Shown(given["service"]))
 	}
 	return a, nil
 }
 
-func (p *protocol) registered(service string) (address, *Service, error) {
-	a, err := parseAddress(service)
-	if err != nil {
-		return address{}, nil, errNotRegistered
-	}
-	party := p.services.find(a)
+func (p *protocol) registered(service string) (registry.Address, *Service, error) {
+	a, party := p.services.Find(service)
 	if party == nil {
-		return address{}, nil, errNotRegistered
+		return registry.Address{}, nil, errNotRegistered
 	}
 	return a, party, nil
 }
@@ -83,7 +80,7 @@ func (a ask) url() string {
 			q.Set(name, value)
 		}
 	}
-	add("service", a.service.raw, a.party != nil)
+	add("service", a.service.String(), a.party != nil)
 	add("renew", "true", a.renew)
 	add("method", "POST", a.post)
 	add("locale", a.locale, a.locale != "")
@@ -96,8 +93,8 @@ func (a ask) url() string {
 func (a ask) demand() login.Request {
 	req := login.Request{URL: a.url(), Fresh: a.renew}
 	if a.party != nil {
-		req.Party, req.Targets = a.party.Name, []string{a.service.raw}
-		req.Echo = url.Values{"service": {a.service.raw}}
+		req.Party, req.Targets = a.party.Name, []string{a.service.String()}
+		req.Echo = url.Values{"service": {a.service.String()}}
 	}
 	return req
 }
@@ -153,10 +150,10 @@ func (p *protocol) pass(w http.ResponseWriter, r *http.Request, a ask) {
 	case err != nil:
 		p.env.Login.Pages.Unavailable(w, r, err)
 	case s == nil:
-		redirect(w, r, a.service.raw)
+		redirect(w, r, a.service.Bare())
 	case p.access(a.party, s.Account) != account.ReasonNone:
 		if p.commit(w, r, s) {
-			redirect(w, r, a.service.raw)
+			redirect(w, r, a.service.Bare())
 		}
 	default:
 		p.enter(w, r, a, s)
@@ -188,12 +185,12 @@ func (p *protocol) enter(w http.ResponseWriter, r *http.Request, a ask, s *sessi
 		noCache(w)
 		p.env.Pages.Render(w, r, http.StatusOK, render.FormPost{
 			Frame:  render.Frame{Destination: a.party.Name},
-			Target: a.service.raw,
+			Target: a.service.Bare(),
 			Fields: []render.Field{{Name: "ticket", Value: ticket}},
 		})
 		return
 	}
-	redirect(w, r, a.service.with(ticket))
+	redirect(w, r, a.service.With(ticket))
 }
 
 // accept answers POST /cas/login: CAS as credential acceptor (section 2.2).
@@ -225,7 +222,7 @@ func (p *protocol) logout(w http.ResponseWriter, r *http.Request) {
 	given, err := single(r.URL.Query(), "service")
 	if err == nil {
 		if a, _, err := p.registered(given["service"]); err == nil {
-			redirect(w, r, a.raw)
+			redirect(w, r, a.Bare())
 			return
 		}
 	}

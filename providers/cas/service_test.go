@@ -153,12 +153,12 @@ func TestConfig(t *testing.T) {
 		{`{"services":[{"name":"A","url":"https://a.example/"},{"name":"B","url":"https://A.example"}]}`, `services[1] (B).url: "A" has the same`},
 		{`{"services":[{"name":"A","prefix":"https://a.example/"},{"name":"B","prefix":"https://A.example"}]}`, `services[1] (B).prefix: "A" has the same`},
 		{`{"services":[{"name":"A","loopback":true},{"name":"B","loopback":true}]}`, `services[1] (B).loopback: "A" covers`},
-		{`{"services":[{"name":"A","loopback":true,"attributes":["isFromNewLogin"]}]}`, `services[0] (A).attributes: "isFromNewLogin" would be told under the same name`},
-		{`{"services":[{"name":"A","loopback":true,"attributes":["a;b","a_b"]}]}`, `services[0] (A).attributes: "a_b" would be told under the same name as "a;b"`},
-		{`{"services":[{"name":"A","loopback":true,"attributes":[""]}]}`, `services[0] (A).attributes: a name is empty`},
+		{`{"services":[{"name":"A","loopback":true,"attributes":["isFromNewLogin"]}]}`, `services[0] (A).attributes: "isFromNewLogin" is told twice, or by the protocol itself`},
+		{`{"services":[{"name":"A","loopback":true,"attributes":["a;b","a_b"]}]}`, `services[0] (A).attributes: "a;b" is no name in XML`},
+		{`{"services":[{"name":"A","loopback":true,"attributes":[""]}]}`, `services[0] (A).attributes: "" is no name in XML`},
 		{`{"services":[{"name":"A","grace":"perhaps","loopback":true}]}`, "grace must be"},
-		{`{"services":[{"name":"A","loopbak":true}]}`, "services[0].loopbak: unknown key; known: attributes, grace, insecure_http, loopback, name, prefix, url"},
-		{`{"services":[{"name":"A","url":"http://127.0.0.1:8/x"},{"name":"B","url":"http://b.example/","insecure_http":true}]}`, ""},
+		{`{"services":[{"name":"A","loopbak":true}]}`, "services[0].loopbak: unknown key; known: access, attributes, grace"},
+		{`{"services":[{"name":"A","url":"http://127.0.0.1:8/x"},{"name":"B","url":"http://b.example/","insecureHTTP":true}]}`, ""},
 	} {
 		var config cas.Config
 		err := plugin.Strict(json.RawMessage(c.section), &config)

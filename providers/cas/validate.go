@@ -7,6 +7,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
 // failure is why a ticket is not accepted (CAS 3.0.3 section 2.5.3).
@@ -106,8 +107,8 @@ func (p *protocol) redeem(r *http.Request, given map[string]string) (assertion, 
 
 func (p *protocol) judge(r *http.Request, a assertion, given map[string]string) *failure {
 	switch {
-	case !sameService(a.Service, given["service"]):
-		at, issued, validated := difference(a.Service, given["service"])
+	case !p.services.Same(a.Service, given["service"]):
+		at, issued, validated := registry.Difference(a.Service, given["service"])
 		p.env.Logger.LogAttrs(r.Context(), slog.LevelWarn, "cas: the ticket was issued for another service URL",
 			slog.String("party", a.Party), slog.Int("same_up_to", at), slog.String("issued_for", issued), slog.String("validated_for", validated))
 		return &failure{codeService, "The ticket was issued for another service."}
@@ -117,14 +118,6 @@ func (p *protocol) judge(r *http.Request, a assertion, given map[string]string) 
 		return &failure{codeProxy, "The service may not act as a proxy."}
 	}
 	return nil
-}
-
-// sameService compares what the URLs mean, so that the case of a host does not
-// matter.
-func sameService(issued, validated string) bool {
-	one, err1 := parseAddress(issued)
-	other, err2 := parseAddress(validated)
-	return err1 == nil && err2 == nil && one.id() == other.id()
 }
 
 func (p *protocol) redeemed(r *http.Request, a assertion, result string) {

@@ -233,7 +233,7 @@ func TestX5(t *testing.T) {
 	for _, want := range []string{
 		`{"serviceResponse":{"authenticationSuccess":{"user":"alice","attributes":{"authenticationDate":"2026-09-15T08:00:00Z",` +
 			`"displayName":"Alice Â","isFromNewLogin":true,"longTermAuthenticationRequestTokenUsed":false,"mail":"alice@univ.example",` +
-			`"memberOf":["staff","it"],"x;lang-fr":"oui"}}}}`,
+			`"memberOf":["staff","it"],"x_lang-fr":"oui"}}}}`,
 		`{"serviceResponse":{"authenticationFailure":{"code":"INVALID_TICKET","description":"The ticket was used before."}}}`,
 	} {
 		got := h.validate("serviceValidate", "service", app, "ticket", ticket, "format", "JSON")

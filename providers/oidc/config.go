@@ -150,7 +150,7 @@ func (c Client) check(signers []*signer) (*client, error) {
 		return nil, plugin.At("scopes", errors.New("must hold openid"))
 	}
 	for i, each := range c.Attributes {
-		if slices.Contains(reservedClaims, each.Name) {
+		if slices.Contains(reservedClaims, each.Told()) {
 			return nil, plugin.At(fmt.Sprintf("attributes[%d]", i), errors.New("is the name of a claim of the protocol"))
 		}
 	}

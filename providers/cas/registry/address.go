@@ -1,4 +1,4 @@
-package cas
+package registry
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// address is a service URL, read once. A URL that a browser (WHATWG), an
+// Address is a service URL, read once. A URL that a browser (WHATWG), an
 // application server and this parser could read differently is none: whoever
 // gets it past the registry would get the ticket elsewhere (R-CAS-07).
-type address struct {
+type Address struct {
 	raw    string // as given: where the browser is sent
 	origin string // scheme://host:port, in lower case and with its port
 	host   string // without brackets
@@ -26,22 +26,22 @@ const maxService = 4096
 
 var errAddress = errors.New("not a plain http or https URL")
 
-func parseAddress(raw string) (address, error) {
+func parse(raw string) (Address, error) {
 	// What WHATWG parsers drop or turn into a slash.
 	odd := func(r rune) bool { return r == '\\' || r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r) }
 	if len(raw) > maxService || strings.ContainsFunc(raw, odd) {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Opaque != "" || u.User != nil {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
 	port, ok := portOf(u)
 	host := strings.ToLower(u.Hostname())
 	if !ok || !plainHost(host, strings.HasPrefix(u.Host, "[")) || !plainPath(u.Path) {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
-	a := address{raw: raw, host: host, path: u.EscapedPath(), origin: u.Scheme + "://" + bracketed(host) + ":" + port}
+	a := Address{raw: raw, host: host, path: u.EscapedPath(), origin: u.Scheme + "://" + bracketed(host) + ":" + port}
 	if a.path == "" {
 		a.path = "/"
 	}
@@ -100,18 +100,24 @@ func plainPath(path string) bool {
 // id is what two spellings of one service have in common. A fragment is no
 // part of it: the browser keeps that to itself, so that the service which
 // validates cannot know it.
-func (a address) id() string { return a.origin + a.path + a.query }
+func (a Address) id() string { return a.origin + a.path + a.query }
 
-func (a address) loopback() bool {
+func (a Address) loopback() bool {
 	ip, err := netip.ParseAddr(a.host)
 	return a.host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-func (a address) https() bool { return strings.HasPrefix(a.origin, "https:") }
+func (a Address) https() bool { return strings.HasPrefix(a.origin, "https:") }
 
-// with returns the URL as given, with a ticket: after its query and before its
-// fragment.
-func (a address) with(ticket string) string {
+// String is the URL as given.
+func (a Address) String() string { return a.raw }
+
+// Bare is where the browser goes without a ticket.
+func (a Address) Bare() string { return a.raw }
+
+// With is where the browser goes with a ticket: the URL as given, with the
+// ticket after its query and before its fragment.
+func (a Address) With(ticket string) string {
 	url, fragment, marked := strings.Cut(a.raw, "#")
 	switch {
 	case !strings.Contains(url, "?"):
@@ -124,32 +130,4 @@ func (a address) with(ticket string) string {
 		url += "#" + fragment
 	}
 	return url
-}
-
-// difference shows an operator where two service URLs part: what they share,
-// shortened, and what each goes on with. Tickets are left out.
-func difference(issued, validated string) (at int, one, other string) {
-	issued, validated = withoutTicket(issued), withoutTicket(validated)
-	for at < len(issued) && at < len(validated) && issued[at] == validated[at] {
-		at++
-	}
-	return at, excerpt(issued[at:]), excerpt(validated[at:])
-}
-
-func withoutTicket(service string) string {
-	before, rest, found := strings.Cut(service, "ticket=")
-	if !found {
-		return service
-	}
-	if end := strings.IndexAny(rest, "&#"); end >= 0 {
-		return before + "ticket=" + rest[end:]
-	}
-	return before + "ticket="
-}
-
-func excerpt(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
 }

@@ -1,4 +1,4 @@
-package cas
+package registry
 
 import (
 	"cmp"
@@ -8,33 +8,13 @@ import (
 	"strings"
 
 	"github.com/loge-idp/loge/pkg/plugin"
-	"github.com/loge-idp/loge/pkg/sso"
 )
 
-// Service is one application. Exactly one of URL, Prefix and Loopback says
-// which service URLs are its own.
-type Service struct {
-	sso.RelyingParty
-	// URL is the one service URL, query included.
-	URL string `json:"url,omitempty"`
-	// Prefix covers every URL of the same scheme, host and port whose path is
-	// this one or lies below it: "https://app.example/moodle" covers /moodle
-	// and /moodle/login.php but not /moodle2.
-	Prefix string `json:"prefix,omitempty"`
-	// Loopback covers every URL on this very machine, any port and path: for
-	// trying out.
-	Loopback bool `json:"loopback,omitempty"`
-	// InsecureHTTP allows a URL or Prefix of scheme http that is not on a
-	// loopback address: whoever listens on the network between then enters in
-	// the person's place (CAS 3.0.3 section 2.2.1 recommends https only).
-	InsecureHTTP bool `json:"insecure_http,omitempty"`
-}
-
-// registry finds the service of an address, in a time that does not depend on
+// Registry finds the service of an address, in a time that does not depend on
 // how many hosts are registered.
-type registry struct {
-	exact    map[string]*Service // by address.id
-	prefixes map[string][]prefix // by address.origin, the longest path first
+type Registry struct {
+	exact    map[string]*Service // by Address.id
+	prefixes map[string][]prefix // by Address.origin, the longest path first
 	loopback *Service
 }
 
@@ -43,8 +23,9 @@ type prefix struct {
 	service *Service
 }
 
-func register(services []Service) (*registry, error) {
-	r := &registry{exact: map[string]*Service{}, prefixes: map[string][]prefix{}}
+// New checks the services. An error names the one at fault.
+func New(services []Service) (*Registry, error) {
+	r := &Registry{exact: map[string]*Service{}, prefixes: map[string][]prefix{}}
 	for i := range services {
 		s := &services[i]
 		if err := r.add(s); err != nil {
@@ -61,11 +42,11 @@ func register(services []Service) (*registry, error) {
 	return r, nil
 }
 
-func (r *registry) add(s *Service) error {
+func (r *Registry) add(s *Service) error {
 	if s.Name == "" {
 		return plugin.At("name", errors.New("is missing: it is what people read"))
 	}
-	if err := checkNames(s.Attributes); err != nil {
+	if err := s.checkNames(); err != nil {
 		return plugin.At("attributes", err)
 	}
 	kinds := 0
@@ -109,22 +90,25 @@ func (r *registry) add(s *Service) error {
 	return nil
 }
 
-func (s *Service) pattern(raw string) (address, error) {
-	a, err := parseAddress(raw)
-	switch {
-	case err != nil:
-		return a, errors.New("must be a whole URL in its plainest form, like https://moodle.example.fr/")
-	case strings.Contains(raw, "#"):
-		return a, errors.New("must not have a fragment")
-	case !a.https() && !a.loopback() && !s.InsecureHTTP:
-		return a, errors.New("must be https; set insecure_http to accept that tickets can be read on the way")
+// Find reads a service URL and returns the service that it belongs to, of
+// several the closest; nil for a URL that is not plain or not registered.
+func (r *Registry) Find(url string) (Address, *Service) {
+	a, err := parse(url)
+	if err != nil {
+		return Address{}, nil
 	}
-	return a, nil
+	return a, r.find(a)
 }
 
-// find returns the service to which an address belongs, the closest match
-// first, or nil.
-func (r *registry) find(a address) *Service {
+// Same tells whether the URL of a validation means the one that a ticket was
+// issued for, so that the case of a host does not matter (requirement R52).
+func (r *Registry) Same(issued, validated string) bool {
+	one, err1 := parse(issued)
+	other, err2 := parse(validated)
+	return err1 == nil && err2 == nil && one.id() == other.id()
+}
+
+func (r *Registry) find(a Address) *Service {
 	if s := r.exact[a.id()]; s != nil {
 		return s
 	}
