@@ -14,6 +14,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/throttle"
 	"github.com/loge-idp/loge/pkg/web"
 )
@@ -24,8 +25,18 @@ type Credentials struct {
 	Password secret.String
 	// Remember is the ticked "stay signed in".
 	Remember bool
-	State    string
+	// Warn is the wish to be asked before an application is entered without
+	// credentials (CAS 3.0.3 section 2.2.1).
+	Warn  bool
+	State string
 }
+
+// noteWarn keeps the wish with the session.
+const noteWarn = "warn"
+
+// Warns reports whether the person wants to be asked before an application is
+// entered on this session.
+func Warns(s *session.Session) bool { return s.Note(noteWarn) != "" }
 
 // maxPassword is in bytes. Longer ones are refused before the directory is
 // asked (R-AUTH-21), shorter ones are never cut.
@@ -41,7 +52,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	began := f.now()
 	a, err := f.check(r, c)
 	switch {
-	case errors.Is(err, errRejected):
+	case errors.Is(err, ErrRejected):
 		f.wait(r.Context(), began)
 		f.back(w, r, target, again{Rejected, c.Login})
 		return
@@ -59,23 +70,32 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 		f.Pages.Unavailable(w, r, err)
 		return
 	}
-	s.With(f.Limits.Account.Forgive(f.guess(r, a)), f.Limits.Everywhere.Forgive(string(a.ID)))
-	if f.Entered != nil {
-		s.With(f.Entered(a.ID)...)
+	if c.Warn {
+		s.SetNote(noteWarn, "yes")
 	}
-	f.record(r, audit.Event{Action: "login", Result: "ok", Account: a.ID})
+	f.entered(r, s)
 	f.resume(w, r, target)
 }
 
-// errRejected is every failure that must look the same.
-var errRejected = errors.New("login rejected")
+// entered goes with every right password.
+func (f *Flow) entered(r *http.Request, s *session.Session) {
+	id := s.Account.ID
+	s.With(f.Limits.Account.Forgive(f.guess(r, s.Account)), f.Limits.Everywhere.Forgive(string(id)))
+	if f.Entered != nil {
+		s.With(f.Entered(id)...)
+	}
+	f.record(r, audit.Event{Action: "login", Result: "ok", Account: id})
+}
+
+// ErrRejected is every failure of credentials: all must look the same.
+var ErrRejected = errors.New("login rejected")
 
 // check returns the account that the credentials are right for, whatever its
-// status, or errRejected, or a fault.
+// status, or ErrRejected, or a fault.
 func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	ctx := r.Context()
 	if c.Password.Empty() || len(c.Password.Reveal()) > maxPassword {
-		return account.Account{}, errRejected
+		return account.Account{}, ErrRejected
 	}
 	a, err := f.Directory.Find(ctx, c.Login)
 	unknown := errors.Is(err, directory.ErrNotFound)
@@ -97,11 +117,11 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	}
 	if _, refused := throttle.Refused(narrow, wide, source); refused {
 		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: a.ID})
-		return account.Account{}, errRejected
+		return account.Account{}, ErrRejected
 	}
 	if unknown {
 		f.record(r, audit.Event{Action: "login", Result: "unknown"})
-		return account.Account{}, errRejected
+		return account.Account{}, ErrRejected
 	}
 	switch err := f.Directory.Authenticate(ctx, a, c.Password); {
 	case err == nil:
@@ -111,7 +131,7 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 		return a, nil
 	case errors.Is(err, directory.ErrBadPassword), errors.Is(err, directory.ErrLocked):
 		f.record(r, audit.Event{Action: "login", Result: "rejected", Account: a.ID, Detail: []slog.Attr{slog.Bool("locked_by_directory", errors.Is(err, directory.ErrLocked))}})
-		return account.Account{}, errRejected
+		return account.Account{}, ErrRejected
 	default:
 		return account.Account{}, err
 	}

@@ -153,20 +153,8 @@ func (f *Flow) session(r *http.Request, req Request) (*session.Session, error) {
 	if err != nil || s == nil {
 		return nil, err
 	}
-	if f.now().Sub(s.Checked) >= f.recheck() {
-		a, err := f.Directory.Get(r.Context(), s.Account.ID)
-		switch {
-		case errors.Is(err, directory.ErrNotFound), err == nil && !a.Status.MayLogin():
-			// The session is dead; so are its tickets and tokens.
-			if err := f.Sessions.EndAll(r.Context(), s.Account.ID); err != nil {
-				return nil, err
-			}
-			f.record(r, audit.Event{Action: "session.end", Result: "account_" + string(a.Status), Account: s.Account.ID})
-			return nil, nil
-		case err != nil:
-			return nil, err
-		}
-		s.Account, s.Checked = a, f.now()
+	if open, err := f.look(r, s); err != nil || !open {
+		return nil, err
 	}
 	mark := secret.Hash(req.URL)
 	given := s.JustStarted() || s.Note(noteFresh) == mark && f.now().Sub(s.AuthTime) <= noticeTime
@@ -178,6 +166,28 @@ func (f *Flow) session(r *http.Request, req Request) (*session.Session, error) {
 	}
 	s.FromCredentials = given
 	return s, nil
+}
+
+// look asks the directory again for an account that was not looked at for a
+// while. When it was closed meanwhile its sessions end (R-AUTH-23).
+func (f *Flow) look(r *http.Request, s *session.Session) (open bool, err error) {
+	if f.now().Sub(s.Checked) < f.recheck() {
+		return true, nil
+	}
+	a, err := f.Directory.Get(r.Context(), s.Account.ID)
+	switch {
+	case errors.Is(err, directory.ErrNotFound), err == nil && !a.Status.MayLogin():
+		// The session is dead; so are its tickets and tokens.
+		if err := f.Sessions.EndAll(r.Context(), s.Account.ID); err != nil {
+			return false, err
+		}
+		f.record(r, audit.Event{Action: "session.end", Result: "account_" + string(a.Status), Account: s.Account.ID})
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	s.Account, s.Checked = a, f.now()
+	return true, nil
 }
 
 // noteFresh says for which URL the credentials were given, when something was

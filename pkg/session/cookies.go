@@ -44,6 +44,9 @@ const (
 // keyField holds the hash of the secret.
 const keyField = "key"
 
+// recordPrefix begins the name of every record.
+const recordPrefix = "session:"
+
 // name is the parsed value of a cookie.
 type name struct {
 	key    store.Key
@@ -62,7 +65,7 @@ func parse(cookie string) (name, bool) {
 		}
 	}
 	tag, rest := cookie[:ticket.TagLen], cookie[ticket.TagLen:]
-	return name{key: store.Key{Tag: tag, Name: "session:" + rest[:recordLen]}, secret: rest[recordLen:]}, true
+	return name{key: store.Key{Tag: tag, Name: recordPrefix + rest[:recordLen]}, secret: rest[recordLen:]}, true
 }
 
 // Get returns the request's session, reading it from the store the first time
@@ -95,14 +98,20 @@ func (c *Cookies) New(r *http.Request, cookie string) (*sessions.Session, error)
 	if held == "" || subtle.ConstantTimeCompare([]byte(held), []byte(secret.Hash(n.secret))) != 1 {
 		return s, nil
 	}
-	s.ID, s.IsNew = sent[0].Value, false
-	for k, v := range read.Fields {
+	s.ID = sent[0].Value
+	hold(s, read.Fields)
+	return s, nil
+}
+
+// hold gives a session the values of its record.
+func hold(s *sessions.Session, fields store.Fields) {
+	for k, v := range fields {
 		if k != keyField {
 			s.Values[k] = v
 		}
 	}
-	s.Values[heldKey{}] = read.Fields
-	return s, nil
+	s.Values[heldKey{}] = fields
+	s.IsNew = false
 }
 
 // heldKey is the key, among the values, of the record as it was read: what is
@@ -113,6 +122,19 @@ type heldKey struct{}
 // renewKey marks a record whose lifetime begins anew, under the same name so
 // that what hangs from it stays.
 type renewKey struct{}
+
+// secretlessKey marks a record that was not reached by its cookie: whose secret
+// is not known, and stays what it is.
+type secretlessKey struct{}
+
+// keyOf is what a record keeps of the secret of its cookie.
+func keyOf(s *sessions.Session, n name) string {
+	if _, secretless := s.Values[secretlessKey{}]; secretless {
+		held, _ := s.Values[heldKey{}].(store.Fields)
+		return held[keyField]
+	}
+	return secret.Hash(n.secret)
+}
 
 // Save writes the session and its cookie: for embedders that use gorilla's
 // types alone. The Manager sends the same operations together with others.
@@ -150,7 +172,7 @@ func (c *Cookies) ops(s *sessions.Session) ([]store.Op, error) {
 	if s.Options != nil && s.Options.MaxAge < 0 {
 		return []store.Op{&store.Delete{Tag: n.key.Tag, Names: []string{n.key.Name}}}, nil
 	}
-	fields := store.Fields{keyField: secret.Hash(n.secret)}
+	fields := store.Fields{keyField: keyOf(s, n)}
 	for k, v := range s.Values {
 		name, ok := k.(string)
 		if !ok {

@@ -45,6 +45,7 @@ type Session struct {
 	next   []store.Op // to go with the next Commit
 	leave  bool       // some of next are farewells
 	begun  bool       // Start was called and Commit was not yet
+	bare   bool       // of a program: no cookie goes with it
 }
 
 // JustStarted reports whether credentials were given in this very request.
@@ -107,6 +108,11 @@ func (m *Manager) Current(r *http.Request) (*Session, error) {
 	if record.IsNew {
 		return nil, nil
 	}
+	return sessionOf(record)
+}
+
+// sessionOf reads the session that a record holds.
+func sessionOf(record *sessions.Session) (*Session, error) {
 	s := &Session{record: record}
 	text := func(name string) string { v, _ := record.Values[name].(string); return v }
 	if err := json.Unmarshal([]byte(text(valueAccount)), &s.Account); err != nil {
@@ -279,9 +285,11 @@ func (m *Manager) End(ctx context.Context, w http.ResponseWriter, s *Session) er
 		return err
 	}
 	m.Outbox.Nudge()
-	gone := *s.record.Options
-	gone.MaxAge = -1
-	http.SetCookie(w, sessions.NewCookie(m.Cookie, "", &gone))
+	if !s.bare {
+		gone := *s.record.Options
+		gone.MaxAge = -1
+		http.SetCookie(w, sessions.NewCookie(m.Cookie, "", &gone))
+	}
 	clear(s.record.Values)
 	s.record.ID, s.record.IsNew = "", true
 	return nil
@@ -398,7 +406,7 @@ func (m *Manager) save(s *Session) ([]store.Op, error) {
 
 func held(record *sessions.Session) store.Fields {
 	n, _ := parse(record.ID)
-	out := store.Fields{keyField: secret.Hash(n.secret)}
+	out := store.Fields{keyField: keyOf(record, n)}
 	for k, v := range record.Values {
 		name, ok := k.(string)
 		value, isText := v.(string)

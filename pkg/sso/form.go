@@ -14,7 +14,7 @@ const FieldState = "state"
 
 // PostLogin answers a posted login form, whichever URL it was posted to: CAS
 // has one of its own (CAS 3.0.3 section 2.2.1, whose name for "stay signed in"
-// is rememberMe).
+// is rememberMe, and which alone has warn).
 func PostLogin(flow *login.Flow, pages *render.Pages, w http.ResponseWriter, r *http.Request) {
 	typed, state := r.PostFormValue("username"), r.PostFormValue(FieldState)
 	if render.SwitchesLanguage(r) {
@@ -25,6 +25,7 @@ func PostLogin(flow *login.Flow, pages *render.Pages, w http.ResponseWriter, r *
 		Login:    typed,
 		Password: secret.New(r.PostFormValue("password")),
 		Remember: r.PostFormValue("remember") != "" || r.PostFormValue("rememberMe") != "",
+		Warn:     r.PostFormValue("warn") != "",
 		State:    state,
 	})
 }

@@ -1,0 +1,46 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// Enter signs somebody in whose credentials a program brings, under the same
+// limits as the form (R-AUTH-20). The session has no browser; the caller must
+// Commit it. The error is ErrRejected, whatever is wrong with the credentials
+// or the account, or a fault.
+func (f *Flow) Enter(r *http.Request, c Credentials) (*session.Session, error) {
+	began := f.now()
+	a, err := f.check(r, c)
+	if err == nil && !a.Status.MayLogin() {
+		f.record(r, audit.Event{Action: "login", Result: "refused_" + string(a.Reason), Account: a.ID})
+		err = ErrRejected
+	}
+	if errors.Is(err, ErrRejected) {
+		f.wait(r.Context(), began)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := f.Sessions.Detached(a, "pwd")
+	f.entered(r, s)
+	return s, nil
+}
+
+// Behind returns the session that lies under what a program holds; nil when it
+// has ended, or its account was closed. The key is that of Manager.Under. With
+// a session come changes to be committed. Errors are as of Session.
+func (f *Flow) Behind(r *http.Request, key store.Key) (*session.Session, error) {
+	s, err := f.Sessions.Behind(r.Context(), key)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	if open, err := f.look(r, s); err != nil || !open {
+		return nil, err
+	}
+	return s, nil
+}
