@@ -1,10 +1,12 @@
 package sso
 
 import (
-	"cmp"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/plugin"
 )
 
 // RelyingParty is what every protocol's kind of application has in common. It
@@ -20,37 +22,52 @@ type RelyingParty struct {
 	// Access is who may enter, among those whose account allows a login at
 	// all; everybody when it is left out (requirement R57).
 	Access account.Condition `json:"access,omitzero"`
+	// User is the name under which it knows people: the login by default.
+	User User `json:"user,omitzero"`
 	// Attributes are what the application is told beyond the name of the
 	// account: nothing by default (R53).
 	Attributes []Attribute `json:"attributes,omitempty"`
 }
 
-// Admit decides whether an account may enter at a time. The reason is empty
-// when it may.
+// Validate reports what cannot be meant. An error names the key.
+func (p RelyingParty) Validate() error {
+	if p.Name == "" {
+		return plugin.At("name", errors.New("is missing: it is what people read"))
+	}
+	if err := p.Access.Validate(); err != nil {
+		return plugin.At("access", err)
+	}
+	if err := p.User.Validate(); err != nil {
+		return plugin.At("user", err)
+	}
+	told := map[string]bool{}
+	for i, each := range p.Attributes {
+		place := fmt.Sprintf("attributes[%d]", i)
+		if err := each.Validate(); err != nil {
+			return plugin.At(place, err)
+		}
+		if told[each.Told()] {
+			return plugin.At(place, fmt.Errorf("%q is told already: give it another name by as", each.Told()))
+		}
+		told[each.Told()] = true
+	}
+	return nil
+}
+
+// Admit decides whether an account may enter at a time: by its state, by its
+// grace, by Access, and by whether it has the one name that User asks for. The
+// reason is empty when it may.
 func (p RelyingParty) Admit(a account.Account, now time.Time) (why account.Reason) {
 	switch {
 	case !a.Status.MayLogin():
 		return a.Reason
 	case a.Status == account.Grace && p.Grace != GraceAllow:
 		return account.ReasonDeparture
-	case !p.Access.Holds(a, now):
+	case !p.Access.Holds(a, now), !p.User.has(a):
 		return account.ReasonApplication
 	}
 	return account.ReasonNone
 }
-
-// Attribute is one thing told to an application. A configuration may write just
-// its name.
-type Attribute struct {
-	// Name is that of a value of the account or of an attribute of the
-	// directory: see account.Account.Values.
-	Name string `json:"name"`
-	// As is the name that the application is told, when it is another.
-	As string `json:"as,omitempty"`
-}
-
-// Told is the name under which it is told.
-func (a Attribute) Told() string { return cmp.Or(a.As, a.Name) }
 
 // Told is what an application is told under one name.
 type Told struct {
@@ -66,8 +83,8 @@ type Told struct {
 func (p RelyingParty) Release(a account.Account) []Told {
 	var out []Told
 	for _, each := range p.Attributes {
-		if values := a.Values(each.Name); len(values) > 0 {
-			out = append(out, Told{Name: each.Told(), Values: values, Single: account.IsOwn(each.Name)})
+		if told, ok := each.release(a); ok {
+			out = append(out, told)
 		}
 	}
 	return out

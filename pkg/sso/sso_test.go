@@ -29,7 +29,7 @@ func TestAdmit(t *testing.T) {
 		{account.Locked, account.ReasonTooManyTries, sso.GraceAllow, account.ReasonTooManyTries},
 		{account.Disabled, account.ReasonExpired, sso.GraceAllow, account.ReasonExpired},
 	} {
-		if why := (sso.RelyingParty{Grace: c.grace}).Admit(account.Account{Status: c.status, Reason: c.reason}, time.Now()); why != c.why {
+		if why := (sso.RelyingParty{Grace: c.grace}).Admit(account.Account{Login: "somebody", Status: c.status, Reason: c.reason}, time.Now()); why != c.why {
 			t.Errorf("%s (%s) at grace %q: %q, want %q", c.status, c.reason, c.grace, why, c.why)
 		}
 	}

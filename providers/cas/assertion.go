@@ -32,12 +32,13 @@ type attribute struct {
 	Values []string `json:"v"`
 }
 
-func assert(a ask, s *session.Session) assertion {
+func (p *protocol) assert(a ask, s *session.Session) assertion {
+	user, _ := a.party.Username(s.Account, p.env.Keys) // Admit has seen that there is one
 	out := assertion{
 		Service:  a.service.String(),
 		Party:    a.party.Name,
 		Account:  s.Account.ID,
-		User:     s.Account.Login,
+		User:     user,
 		AuthTime: s.AuthTime.UTC(),
 		NewLogin: s.FromCredentials,
 		LongTerm: s.LongTerm,
@@ -66,13 +67,6 @@ func assertionOf(fields store.Fields) (assertion, error) {
 	var a assertion
 	err := json.Unmarshal([]byte(fields[assertionField]), &a)
 	return a, err
-}
-
-// plainUser tells whether a name can be told as it is: not empty, and nothing
-// but visible characters.
-func plainUser(user string) bool {
-	return user != "" && utf8.ValidString(user) &&
-		!strings.ContainsFunc(user, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
 }
 
 // clean puts U+FFFD in place of what XML 1.0 (section 2.2) has no way to

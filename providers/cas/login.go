@@ -134,7 +134,7 @@ func (p *protocol) serve(w http.ResponseWriter, r *http.Request, a ask) {
 			http.Redirect(w, r, p.env.Issuer+"/login", http.StatusSeeOther)
 		}
 	default:
-		if why := p.access(a.party, s.Account); why != account.ReasonNone {
+		if why := a.party.Admit(s.Account, p.env.Now()); why != account.ReasonNone {
 			p.env.Login.Refuse(w, r, s, why, a.party.Name)
 			return
 		}
@@ -151,7 +151,7 @@ func (p *protocol) pass(w http.ResponseWriter, r *http.Request, a ask) {
 		p.env.Login.Pages.Unavailable(w, r, err)
 	case s == nil:
 		redirect(w, r, a.service.Bare())
-	case p.access(a.party, s.Account) != account.ReasonNone:
+	case a.party.Admit(s.Account, p.env.Now()) != account.ReasonNone:
 		if p.commit(w, r, s) {
 			redirect(w, r, a.service.Bare())
 		}
@@ -160,20 +160,8 @@ func (p *protocol) pass(w http.ResponseWriter, r *http.Request, a ask) {
 	}
 }
 
-// access is that of every protocol, but for names that could not be told
-// safely: a control character in cas:user has fooled clients (R-CAS-11).
-func (p *protocol) access(party *Service, a account.Account) account.Reason {
-	if why := party.Admit(a, p.env.Now()); why != account.ReasonNone {
-		return why
-	}
-	if !plainUser(a.Login) {
-		return account.ReasonUnknownState
-	}
-	return account.ReasonNone
-}
-
 func (p *protocol) enter(w http.ResponseWriter, r *http.Request, a ask, s *session.Session) {
-	ticket, create := p.tickets.Issue(p.env.Sessions.Under(s), assert(a, s).fields())
+	ticket, create := p.tickets.Issue(p.env.Sessions.Under(s), p.assert(a, s).fields())
 	// Every ticket is a visit of its own: a service keeps one login per ticket
 	// and wants the end of each.
 	p.env.Sessions.Visit(s, ticket, visit(a, ticket))

@@ -155,7 +155,7 @@ func TestConfig(t *testing.T) {
 		{`{"services":[{"name":"A","loopback":true},{"name":"B","loopback":true}]}`, `services[1] (B).loopback: "A" covers`},
 		{`{"services":[{"name":"A","loopback":true,"attributes":["isFromNewLogin"]}]}`, `services[0] (A).attributes: "isFromNewLogin" is told twice, or by the protocol itself`},
 		{`{"services":[{"name":"A","loopback":true,"attributes":["a;b","a_b"]}]}`, `services[0] (A).attributes: "a;b" is no name in XML`},
-		{`{"services":[{"name":"A","loopback":true,"attributes":[""]}]}`, `services[0] (A).attributes: "" is no name in XML`},
+		{`{"services":[{"name":"A","loopback":true,"attributes":[""]}]}`, `services[0] (A).attributes[0].name: is missing`},
 		{`{"services":[{"name":"A","grace":"perhaps","loopback":true}]}`, "grace must be"},
 		{`{"services":[{"name":"A","loopbak":true}]}`, "services[0].loopbak: unknown key; known: access, attributes, grace"},
 		{`{"services":[{"name":"A","url":"http://127.0.0.1:8/x"},{"name":"B","url":"http://b.example/","insecureHTTP":true}]}`, ""},

@@ -43,8 +43,8 @@ func New(services []Service) (*Registry, error) {
 }
 
 func (r *Registry) add(s *Service) error {
-	if s.Name == "" {
-		return plugin.At("name", errors.New("is missing: it is what people read"))
+	if err := s.Validate(); err != nil {
+		return err
 	}
 	if err := s.checkNames(); err != nil {
 		return plugin.At("attributes", err)
