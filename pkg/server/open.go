@@ -230,7 +230,8 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	}
 	protocols, err := o.protocols(ctx, sso.Env{
 		Issuer: o.config.Issuer, Store: p.store, Directory: p.directory, Login: pages.Login, Sessions: sessions, Outbox: post,
-		Keys: p.keys.Ring, Signers: p.keys.Signers, Pages: p.pages, Audit: trail, Logger: o.logger, Now: time.Now, Client: newClient(),
+		Keys: p.keys.Ring, Signers: p.keys.Signers, Pages: p.pages, Audit: trail, Logger: o.logger, Now: time.Now,
+		Client: newClient(configured), Public: newClient(public),
 	})
 	if err != nil {
 		return nil, err

@@ -58,9 +58,13 @@ type Env struct {
 	Audit   audit.Log
 	Logger  *slog.Logger
 	Now     func() time.Time
-	// Client carries every call to a relying party (CAS single logout, OIDC
-	// back-channel logout): it is bounded in time and follows no redirect.
+	// Client carries calls to a relying party (CAS single logout, OIDC
+	// back-channel logout): it is bounded in time and size and follows no
+	// redirect.
 	Client *http.Client
+	// Public is a Client that reaches public addresses only: for a URL that a
+	// request brings (the callback of a CAS proxy).
+	Public *http.Client
 }
 
 // Logout ends the session of a request for whatever protocol asked, and says
