@@ -169,24 +169,6 @@ func report(out io.Writer, findings []server.Finding) error {
 	return nil
 }
 
-func keysCommand() *cobra.Command {
-	keys := &cobra.Command{Use: "keys", Short: "The keys of a server", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	keys.AddCommand(&cobra.Command{
-		Use:   "new DIR",
-		Short: "Make the keys of a server, in a directory that only its owner can read",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := server.NewKeys(args[0]); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: a master key and two signing keys. Every replica needs the same; keep a copy in a safe place.\n", args[0])
-			return nil
-		},
-	})
-	return keys
-}
-
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

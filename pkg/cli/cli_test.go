@@ -166,7 +166,7 @@ func TestCheck(t *testing.T) {
 			if errs != "" {
 				t.Errorf("errors: %s", errs)
 			}
-			for _, want := range append(test.want, "ok       keys       master key; signing keys ES256, RS256", "ok       protocols  cas, oidc") {
+			for _, want := range append(test.want, "ok       keys       master key; signing keys RS256, ES256, EdDSA", "ok       protocols  cas, oidc") {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q in:\n%s", want, out)
 				}
@@ -233,8 +233,8 @@ func TestKeysNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, s := range first.Signers {
-		if again.Signers[i].KeyID != s.KeyID {
+	for i, s := range first.Signers.Published() {
+		if again.Signers.Published()[i].ID != s.ID {
 			t.Error("a key has changed")
 		}
 	}

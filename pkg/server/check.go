@@ -117,11 +117,10 @@ func (d *doctor) private() {
 }
 
 func algorithms(keys *Keys) string {
-	var names []string
-	for _, s := range keys.Signers {
-		names = append(names, s.Algorithm)
+	if keys.Signers == nil {
+		return "in the store"
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(keys.Signers.Algorithms(), ", ")
 }
 
 // ways examines how messages leave.

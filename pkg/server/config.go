@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/plugin"
@@ -33,6 +34,8 @@ type Config struct {
 	// Keys is the directory of the server's keys, as `loge keys new` makes it,
 	// relative to the file.
 	Keys string `json:"keys"`
+	// Signing says who rotates the keys that sign tokens.
+	Signing Signing `json:"signing"`
 	// Site is whose house this is.
 	Site render.Site `json:"site"`
 	// Templates is a directory with templates that replace the shipped ones,
@@ -62,6 +65,15 @@ type Recovery struct {
 	Methods []plugin.Section `json:"methods"`
 	// Password is what a new password must be.
 	Password password.Policy `json:"password"`
+}
+
+// Signing is where the keys that sign tokens are.
+type Signing struct {
+	// Every, when set, makes the server keep its signing keys in the store,
+	// sealed by the master key, and replace them after that time: at least an
+	// hour, better 30 days. Otherwise they are the *.pem files of Keys, which
+	// `loge keys rotate` replaces.
+	Every plugin.Duration `json:"every"`
 }
 
 // Session is how long people stay signed in.
@@ -118,6 +130,9 @@ func (c Config) check() (Config, error) {
 	}
 	if c.Keys == "" && c.KeyMaterial == nil {
 		return c, c.source.at("keys", errors.New("is missing; run: loge keys new keys — then write keys: keys"))
+	}
+	if every := c.Signing.Every.Or(0); every != 0 && every < time.Hour {
+		return c, c.source.at("signing.every", errors.New("must be at least 1h: a key is published for a while before it signs"))
 	}
 	for _, required := range []struct {
 		key     string

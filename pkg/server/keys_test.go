@@ -1,8 +1,8 @@
 package server_test
 
 import (
+	"crypto/ecdh"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -27,7 +27,7 @@ func TestBadKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	agreement, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestBadKeys(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, "master"), []byte("…"), 0o600)
 		}, "is not base64"},
 		"no signing key": {func(dir string) error {
-			for _, name := range []string{"rs256.pem", "es256.pem"} {
+			for _, name := range []string{"rs256.pem", "es256.pem", "eddsa.pem"} {
 				if err := os.Remove(filepath.Join(dir, name)); err != nil {
 					return err
 				}
@@ -57,9 +57,9 @@ func TestBadKeys(t *testing.T) {
 		"P-384": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "x.pem"), pkcs8(p384), 0o600)
 		}, "x.pem: an EC key must be on P-256"},
-		"Ed25519": {func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, "x.pem"), pkcs8(ed), 0o600)
-		}, "x.pem: must be an RSA or a P-256 key"},
+		"X25519": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "x.pem"), pkcs8(agreement), 0o600)
+		}, "x.pem: is not a key that signs"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,11 @@ func (o *opening) keys() (*Keys, error) {
 	if o.config.KeyMaterial != nil {
 		return o.config.KeyMaterial, nil
 	}
-	keys, err := LoadKeys(o.config.Keys)
+	load := LoadKeys
+	if o.config.Signing.Every > 0 {
+		load = vaultKeys
+	}
+	keys, err := load(o.config.Keys)
 	if err != nil {
 		return nil, o.config.source.at("keys", err)
 	}
@@ -193,7 +197,12 @@ func (o *opening) parts(ctx context.Context) (p parts, err error) {
 	if p.directory, err = o.directory(ctx); err != nil {
 		return p, err
 	}
-	p.store, err = o.store(ctx)
+	if p.store, err = o.store(ctx); err != nil {
+		return p, err
+	}
+	if p.keys.Signers == nil {
+		err = p.keys.openVault(ctx, p.store, o.config.Signing.Every.Or(0))
+	}
 	return p, err
 }
 
@@ -242,7 +251,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 			pages.Namers = append(pages.Namers, n)
 		}
 	}
-	s := &Server{mux: mux, listen: o.config.Listen, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
+	s := &Server{mux: mux, listen: o.config.Listen, signers: p.keys.Signers, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
 	if pages.Recovery != nil {
 		s.methods = pages.Recovery.Methods
 	}

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
@@ -22,6 +23,7 @@ import (
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/signing"
 	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
@@ -51,6 +53,7 @@ type Plugins struct {
 type Server struct {
 	mux       *web.Mux
 	listen    string
+	signers   *signing.Ring
 	outbox    *outbox.Outbox
 	health    *health
 	methods   []recovery.Method
@@ -93,16 +96,14 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Ha
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
-	// The worker outlives the last request, which may leave it a job.
+	// The workers outlive the last request, which may leave one a job.
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
-	worker := make(chan struct{})
-	go func() {
-		defer close(worker)
-		s.outbox.Run(working)
-	}()
+	var workers sync.WaitGroup
+	workers.Go(func() { s.outbox.Run(working) })
+	workers.Go(func() { s.signers.Run(working, s.logger) })
 	defer func() {
 		rest()
-		<-worker
+		workers.Wait()
 	}()
 
 	served := make(chan error, 1)

@@ -136,7 +136,7 @@ func TestProtocolsGetEverything(t *testing.T) {
 	w.open(t)
 	e := w.env
 	if e.Issuer != w.config.Issuer || e.Store == nil || e.Directory == nil || e.Login == nil || e.Sessions == nil || e.Outbox == nil ||
-		e.Keys == nil || len(e.Signers) != 2 || e.Pages == nil || e.Audit.Logger == nil || e.Logger == nil || e.Now == nil || e.Client == nil {
+		e.Keys == nil || len(e.Signers.Published()) != 3 || e.Pages == nil || e.Audit.Logger == nil || e.Logger == nil || e.Now == nil || e.Client == nil {
 		t.Errorf("something is missing in %+v", e)
 	}
 }
@@ -298,13 +298,13 @@ func TestKeysHaveNamesOfTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var algorithms, ids []string
-	for _, s := range keys.Signers {
-		algorithms, ids = append(algorithms, s.Algorithm), append(ids, s.KeyID)
+	for _, s := range keys.Signers.Published() {
+		algorithms, ids = append(algorithms, s.Algorithm), append(ids, s.ID)
 	}
-	if diff := cmp.Diff([]string{"ES256", "RS256"}, algorithms); diff != "" {
+	if diff := cmp.Diff([]string{"EdDSA", "ES256", "RS256"}, algorithms); diff != "" {
 		t.Error(diff)
 	}
-	if len(slices.Compact(slices.Sorted(slices.Values(ids)))) != 2 {
+	if len(slices.Compact(slices.Sorted(slices.Values(ids)))) != 3 {
 		t.Errorf("key IDs %v", ids)
 	}
 	sealed := keys.Ring.Box("test").Seal([]byte("text"), "")

@@ -1,21 +1,11 @@
 package sso
 
 import (
-	"crypto"
 	"encoding/json"
 	"fmt"
 
 	"github.com/loge-idp/loge/pkg/plugin"
 )
-
-// Signer is one private key of the server.
-type Signer struct {
-	// KeyID is published with the public key.
-	KeyID string
-	// Algorithm is the JOSE name: "RS256", "ES256".
-	Algorithm string
-	Key       crypto.Signer
-}
 
 // Grace is a relying party's policy for accounts in grace.
 type Grace string

@@ -17,6 +17,7 @@ import (
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/signing"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/web"
 )
@@ -52,8 +53,8 @@ type Env struct {
 	// session.Farewell(its name), when it is opened.
 	Outbox *outbox.Outbox
 	Keys   *secret.Keyring
-	// Signers are the private keys of the server, the preferred one first.
-	Signers []Signer
+	// Signers are the private keys of the server. They change while it runs.
+	Signers *signing.Ring
 	Pages   *render.Pages
 	Audit   audit.Log
 	Logger  *slog.Logger

@@ -56,8 +56,8 @@ type Client struct {
 	// Scopes are those that it may ask for; default openid, profile, email.
 	// Others that it asks for are left out of what it gets.
 	Scopes []string `json:"scopes,omitempty"`
-	// SigningAlgorithm of ID and logout tokens: RS256, the default, or ES256,
-	// which costs a twentieth.
+	// SigningAlgorithm of ID and logout tokens: RS256, the default, which every
+	// client must know; ES256, which costs a twentieth; or EdDSA.
 	SigningAlgorithm string `json:"signingAlgorithm,omitempty"`
 	// RequirePKCE may be set to false for a confidential application that
 	// cannot do it. What it does send is still checked.
@@ -90,7 +90,6 @@ type client struct {
 	Client
 	secret [sha256.Size]byte
 	mark   string // of its records: what is issued to it is found by no other
-	signer *signer
 }
 
 func (c *client) requiresPKCE() bool { return c.RequirePKCE == nil || *c.RequirePKCE }
@@ -106,7 +105,7 @@ func (c *client) accepts(presented string) bool {
 }
 
 // check reads one client of the configuration. An error names the key.
-func (c Client) check(signers []*signer) (*client, error) {
+func (c Client) check(keys *keySet) (*client, error) {
 	out := &client{Client: c, mark: secret.Hash(c.ID)[:markLen]}
 	if c.ID == "" {
 		return nil, plugin.At("id", errors.New("is missing"))
@@ -157,14 +156,9 @@ func (c Client) check(signers []*signer) (*client, error) {
 	if c.SigningAlgorithm == "" {
 		out.SigningAlgorithm = "RS256"
 	}
-	if out.SigningAlgorithm != "RS256" && out.SigningAlgorithm != "ES256" {
-		return nil, plugin.At("signingAlgorithm", errors.New("must be RS256 or ES256"))
+	if err := keys.hasAlgorithm(out.SigningAlgorithm); err != nil {
+		return nil, plugin.At("signingAlgorithm", err)
 	}
-	i := slices.IndexFunc(signers, func(s *signer) bool { return s.algorithm == out.SigningAlgorithm })
-	if i < 0 {
-		return nil, plugin.At("signingAlgorithm", fmt.Errorf("the server has no %s key", out.SigningAlgorithm))
-	}
-	out.signer = signers[i]
 	return out, nil
 }
 

@@ -33,6 +33,7 @@ import (
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/signing"
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/web"
@@ -53,7 +54,7 @@ var rsaKey, ecKey = func() (*rsa.PrivateKey, *ecdsa.PrivateKey) {
 	return r, e
 }()
 
-var signers = []sso.Signer{{KeyID: "r1", Algorithm: "RS256", Key: rsaKey}, {KeyID: "e1", Algorithm: "ES256", Key: ecKey}}
+var signers = []signing.Key{{ID: "r1", Algorithm: "RS256", Private: rsaKey}, {ID: "e1", Algorithm: "ES256", Private: ecKey}}
 
 // The cast: W and X are confidential, P is public.
 const (
@@ -297,7 +298,7 @@ func (w *world) serve(config oidc.Config, issuer string) *replica {
 	}
 	protocol, err := config.Open(w.t.Context(), sso.Env{
 		Issuer: issuer, Store: w.store, Directory: w.people, Login: flow, Sessions: sessions, Outbox: out, Keys: w.keys,
-		Signers: signers, Pages: view, Audit: log, Logger: quiet, Now: w.clock.Now, Client: http.DefaultClient,
+		Signers: signing.Fixed(signers...), Pages: view, Audit: log, Logger: quiet, Now: w.clock.Now, Client: http.DefaultClient,
 	})
 	must(err)
 	protocol.Routes(mux)

@@ -22,13 +22,13 @@ import (
 	"strings"
 	"time"
 
-	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/signing"
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/web"
 )
@@ -50,11 +50,10 @@ const (
 )
 
 type provider struct {
-	env        sso.Env
-	clients    map[string]*client
-	origins    map[string]bool // of the clients' redirect URIs, for CORS
-	keys       keySet
-	algorithms []string
+	env     sso.Env
+	clients map[string]*client
+	origins map[string]bool // of the clients' redirect URIs, for CORS
+	keys    *keySet
 
 	accessBox *secret.Box
 	next      *secret.Deriver
@@ -63,29 +62,19 @@ type provider struct {
 
 	parties []sso.RelyingParty
 
-	discovery, jwks []byte
+	discovery []byte
 }
 
 // Open checks the clients and prepares what is the same for every request. An
 // error names the client and the key.
 func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 	p := &provider{
-		env: env, clients: map[string]*client{}, origins: map[string]bool{},
+		env: env, clients: map[string]*client{}, origins: map[string]bool{}, keys: &keySet{ring: env.Signers},
 		accessBox:   env.Keys.Box("oidc access token"),
 		next:        env.Keys.Deriver("oidc refresh token"),
 		accessLife:  c.AccessLife.Or(defaultAccessLife),
 		refreshIdle: c.RefreshIdle.Or(defaultRefreshIdle),
 		refreshLife: c.RefreshLife.Or(defaultRefreshLife),
-	}
-	for _, s := range env.Signers {
-		signer, err := newSigner(s)
-		if err != nil {
-			return nil, err
-		}
-		p.keys = append(p.keys, signer)
-		if !slices.Contains(p.algorithms, s.Algorithm) {
-			p.algorithms = append(p.algorithms, s.Algorithm)
-		}
 	}
 	if len(c.Clients) == 0 {
 		return nil, plugin.At("clients", errors.New("is missing"))
@@ -122,7 +111,7 @@ func (p *provider) Parties() []sso.RelyingParty { return p.parties }
 // then does it send its SameSite cookie.
 func (p *provider) Routes(m *web.Mux) {
 	m.Machine("GET "+pathDiscovery, p.public(p.document(p.discovery)))
-	m.Machine("GET "+pathKeys, p.public(p.document(p.jwks)))
+	m.Machine("GET "+pathKeys, p.public(http.HandlerFunc(p.jwks)))
 
 	m.Page("GET "+pathAuthorize, http.HandlerFunc(p.authorize))
 	m.Machine("POST "+pathAuthorize, p.asGet(pathAuthorize))
@@ -203,7 +192,7 @@ func (p *provider) publish() error {
 			ResponseModesSupported:                    []string{string(oidc.ResponseModeQuery), string(oidc.ResponseModeFormPost)},
 			GrantTypesSupported:                       []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken},
 			SubjectTypesSupported:                     []string{"public"},
-			IDTokenSigningAlgValuesSupported:          p.algorithms,
+			IDTokenSigningAlgValuesSupported:          p.keys.ring.Algorithms(),
 			TokenEndpointAuthMethodsSupported:         authMethods,
 			RevocationEndpointAuthMethodsSupported:    authMethods,
 			IntrospectionEndpointAuthMethodsSupported: authMethods[:2],
@@ -217,24 +206,17 @@ func (p *provider) publish() error {
 	if err != nil {
 		return fmt.Errorf("discovery: %w", err)
 	}
-	var set jose.JSONWebKeySet
-	for _, s := range p.keys {
-		set.Keys = append(set.Keys, s.public)
-	}
-	if p.jwks, err = json.Marshal(set); err != nil {
-		return fmt.Errorf("keys: %w", err)
-	}
 	return nil
 }
 
-// document serves bytes made at start. Ten minutes of caching bound how long
-// before its use a new key must be published.
+// document serves bytes that were made before. How long they may be kept bounds
+// how long before its use a new key must be published.
 func (p *provider) document(body []byte) http.Handler {
 	etag := `"` + secret.Hash(string(body))[:22] + `"`
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
-		h.Set("Cache-Control", "public, max-age=600")
+		h.Set("Cache-Control", fmt.Sprintf("public, max-age=%.0f", signing.CacheTime.Seconds()))
 		h.Set("ETag", etag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	})

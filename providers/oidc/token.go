@@ -206,7 +206,7 @@ func (p *provider) tokens(c *client, g grant, locator, scope, next, nonce string
 		AuthTime: oidc.FromTime(g.AuthTime), Nonce: nonce, AuthenticationMethodsReferences: g.Methods,
 	}}
 	var err error
-	if claims.AccessTokenHash, err = oidc.ClaimHash(answer.AccessToken, jose.SignatureAlgorithm(c.signer.algorithm)); err == nil {
+	if claims.AccessTokenHash, err = oidc.ClaimHash(answer.AccessToken, jose.SignatureAlgorithm(c.SigningAlgorithm)); err == nil {
 		answer.IDToken, err = p.sign(c, typeID, claims)
 	}
 	if err != nil {
