@@ -31,8 +31,8 @@ var layers = []struct {
 	{packages: []string{"pkg/account", "pkg/secret", "pkg/plugin", "pkg/render", "pkg/web", "pkg/conformance/..."},
 		within: map[string][]string{"pkg/render": {"pkg/secret"}}}, // it shows the mask of one
 	{packages: []string{"pkg/directory", "pkg/store", "pkg/mail", "pkg/sms", "pkg/audit"}},
-	{packages: []string{"pkg/ticket", "pkg/outbox", "pkg/password", "pkg/throttle", "pkg/session", "pkg/signing"},
-		within: map[string][]string{"pkg/session": {"pkg/outbox", "pkg/ticket"}}},
+	{packages: []string{"pkg/ticket", "pkg/outbox", "pkg/password", "pkg/throttle", "pkg/session", "pkg/signing", "pkg/sms/guard"},
+		within: map[string][]string{"pkg/session": {"pkg/outbox", "pkg/ticket"}, "pkg/sms/guard": {"pkg/throttle"}}},
 	{packages: []string{"pkg/login", "pkg/recovery"}},
 	{packages: []string{"pkg/sso", "pkg/operator"}},
 	{packages: []string{"pkg/portal", "providers/oidc/...", "providers/cas/...", "providers/recovery/...", "providers/ldap/...",
