@@ -169,6 +169,7 @@ func (c Config) open() (*dir, error) {
 		base:       c.Base,
 		scope:      scope,
 		lookup:     parseLookup(schema.Attributes.Lookup),
+		searched:   parseSearched(schema.Attributes.Search),
 		ownDomains: c.OwnDomains,
 		absent:     cmp.Or(c.AbsentState, account.Active),
 		lockout:    time.Duration(c.LockoutDuration),
@@ -193,6 +194,7 @@ func (c Config) open() (*dir, error) {
 		d.writer = credentials{c.WriteDN, c.WritePassword}
 	}
 	d.searches = newShared(d.dialer, d.reader, cmp.Or(c.Pool.Searches, 2))
+	d.scans = newGate(scansAtOnce)
 	d.binds = newExclusive(d.dialer, cmp.Or(c.Pool.Binds, 8))
 	return d, nil
 }

@@ -22,27 +22,52 @@ func contacts(names Attributes, ownDomains []string, e entry) []account.Contact 
 	for _, where := range names.Emails {
 		label, values := e.at(where)
 		for _, v := range values {
-			address, ok := emailAddress(v)
+			address, ok := readContact(account.Email, v)
 			add(account.Contact{Kind: account.Email, Value: address, Label: label}, ok && !within(address, ownDomains))
 		}
 	}
 	for _, where := range names.Phones {
 		label, values := e.at(where)
 		for _, v := range values {
-			number, ok := phoneNumber(v)
+			number, ok := readContact(account.Phone, v)
 			add(account.Contact{Kind: account.Phone, Value: number, Label: label}, ok)
 		}
 	}
 	return out
 }
 
-// at reads "attribute" or "attribute{LABEL}" and says what to call the place.
-func (e entry) at(where string) (label string, values []string) {
-	attribute, rest, labelled := strings.Cut(where, "{")
-	if !labelled {
-		return attribute, e.all(attribute)
+// A place is "attribute" or "attribute{LABEL}".
+
+func attributeOf(where string) string {
+	attribute, _, _ := strings.Cut(where, "{")
+	return attribute
+}
+
+// labelOf is the label with its braces, empty for a place without one.
+func labelOf(where string) string { return where[len(attributeOf(where)):] }
+
+// contactLabel is what a contact says of its place.
+func contactLabel(where string) string {
+	if label := labelOf(where); label != "" {
+		return strings.Trim(label, "{}")
 	}
-	return strings.TrimSuffix(rest, "}"), e.labelled(attribute, "{"+rest)
+	return where
+}
+
+// at reads a place and says what to call it.
+func (e entry) at(where string) (label string, values []string) {
+	if labelOf(where) == "" {
+		return where, e.all(where)
+	}
+	return contactLabel(where), e.labelled(attributeOf(where), labelOf(where))
+}
+
+// readContact is a contact's value in the one form that is used of it.
+func readContact(kind account.ContactKind, value string) (string, bool) {
+	if kind == account.Phone {
+		return phoneNumber(value)
+	}
+	return emailAddress(value)
 }
 
 // emailAddress accepts one bare address (RFC 5322 addr-spec), nothing around

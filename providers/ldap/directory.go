@@ -25,6 +25,7 @@ type dir struct {
 	base       string
 	scope      int
 	lookup     []lookup
+	searched   searched
 	attributes []string // what a search asks for
 	ownDomains []string
 	absent     account.Status
@@ -36,11 +37,14 @@ type dir struct {
 	dialer         *dialer
 	reader, writer credentials
 	searches       *shared
+	scans          gate
 	binds          *exclusive
 }
 
 var (
 	_ directory.Directory = (*dir)(nil)
+	_ directory.Searcher  = (*dir)(nil)
+	_ directory.Editor    = (*dir)(nil)
 	_ directory.Pinger    = (*dir)(nil)
 	_ directory.Examiner  = (*dir)(nil)
 )
@@ -105,15 +109,14 @@ func capitals(lower string) string {
 // wanted lists every attribute that a snapshot reads, once.
 func (d *dir) wanted() []string {
 	names := d.schema.Attributes
-	all := []string{names.ID, names.Login, names.Name, names.GivenName, names.FamilyName, names.Mail, names.Language}
+	all := []string{names.ID, names.Login, names.Name, names.GivenName, names.FamilyName, names.BirthName, names.Mail, names.Language}
 	for _, l := range d.lookup {
 		all = append(all, l.attribute)
 	}
 	for _, where := range slices.Concat(names.Emails, names.Phones) {
-		attribute, _, _ := strings.Cut(where, "{")
-		all = append(all, attribute)
+		all = append(all, attributeOf(where))
 	}
-	all = append(all, names.Release...)
+	all = slices.Concat(all, names.Birth, names.Release, names.Editable)
 	for _, name := range d.schema.State {
 		all = append(all, sources[name].attributes...)
 	}

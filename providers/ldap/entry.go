@@ -71,6 +71,7 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 		Name:       e.first(names.Name),
 		GivenName:  e.first(names.GivenName),
 		FamilyName: e.first(names.FamilyName),
+		BirthName:  e.first(names.BirthName),
 		Mail:       e.first(names.Mail),
 		Language:   e.first(names.Language),
 		Status:     s.status,
@@ -82,6 +83,10 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 	if a.Name == "" {
 		a.Name = strings.TrimSpace(a.GivenName + " " + a.FamilyName)
 	}
+	if fold(a.BirthName) == fold(a.FamilyName) {
+		a.BirthName = ""
+	}
+	a.Birth = birth(names.Birth, e)
 	for _, l := range d.lookup {
 		for _, v := range e.all(l.attribute) {
 			if !slices.ContainsFunc(a.Logins, func(known string) bool { return strings.EqualFold(known, v) }) {
@@ -95,6 +100,17 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 		}
 	}
 	return a, nil
+}
+
+// birth is the first date that can be read (requirement R4); one that cannot
+// is as good as none.
+func birth(attributes []string, e entry) account.Date {
+	for _, name := range attributes {
+		if date, err := account.ParseDate(e.first(name)); err == nil {
+			return date
+		}
+	}
+	return account.Date{}
 }
 
 // isGUID reports whether an identifier is Active Directory's, 16 bytes of

@@ -54,6 +54,7 @@ func (n network) config() ldap.Config {
 		Base:          "ou=people," + n.suffix,
 		Preset:        n.preset,
 		OwnDomains:    n.domains,
+		Schema:        ldap.Schema{Attributes: ldap.Attributes{Editable: []string{"description"}}},
 		Now:           clock,
 	}
 }
@@ -126,6 +127,7 @@ func TestEmbedded(t *testing.T) {
 					Directory: open(t, config),
 					People:    n.people,
 					Ambiguous: n.ambiguous,
+					Editable:  "description",
 					Rename:    func(t *testing.T, login, to string) { n.rename(t, admin, login, to) },
 				}
 			})
@@ -168,6 +170,7 @@ func TestSlapd(t *testing.T) {
 					Directory: open(t, config),
 					People:    n.people,
 					Ambiguous: n.ambiguous,
+					Editable:  "description",
 					Rename:    func(t *testing.T, login, to string) { n.rename(t, admin, login, to) },
 					Lock: func(t *testing.T, login string) {
 						guesser := dialURL(t, server.URL)

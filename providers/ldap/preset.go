@@ -45,6 +45,10 @@ type Attributes struct {
 	FamilyName string   `json:"familyName"`
 	Mail       string   `json:"mail"`
 	Language   string   `json:"language"`
+	// Birth is where a date of birth may be, the first that can be read holds
+	// (R4); BirthName is the family name at birth.
+	Birth     []string `json:"birth"`
+	BirthName string   `json:"birthName"`
 	// Emails and Phones are where rescue addresses are found, in the order in
 	// which they are offered (R20). "supannMailPrive{SECOURS}" takes the
 	// values labelled {SECOURS} only (SUPANN).
@@ -52,11 +56,22 @@ type Attributes struct {
 	Phones []string `json:"phones"`
 	// Release are the attributes that services may be given.
 	Release []string `json:"release"`
+	// Search is where operators' searches look: "cn*" for parts of a name,
+	// "supannEtuId" or "supannMailPrive{SECOURS}" for a whole value.
+	Search []string `json:"search"`
+	// Editable are the attributes that operators and forms may change, where
+	// their own rules allow it. Contacts need not be among them.
+	Editable []string `json:"editable"`
+	// ASCII are the attributes whose syntax is IA5 String (R7).
+	ASCII []string `json:"ascii"`
 }
 
 // attributeName is what may stand for an attribute in a filter (RFC 4512 section 2.5),
 // with a matching rule where one may be.
 var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*(:[A-Za-z0-9.]+)?$`)
+
+// placeName is "attribute", "attribute{LABEL}", and in searches "attribute*".
+var placeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*(\{[^{}]+\}|\*)?$`)
 
 func (a Attributes) check() error {
 	if len(a.Lookup) == 0 {
@@ -65,6 +80,24 @@ func (a Attributes) check() error {
 	for _, l := range a.Lookup {
 		if !attributeName.MatchString(l) {
 			return fmt.Errorf("attributes.lookup: %q is no name of an attribute", l)
+		}
+	}
+	for key, list := range map[string][]string{"emails": a.Emails, "phones": a.Phones, "search": a.Search} {
+		for _, where := range list {
+			if !placeName.MatchString(where) {
+				return fmt.Errorf("attributes.%s: %q is neither the name of an attribute nor attribute{LABEL}", key, where)
+			}
+		}
+	}
+	for _, name := range a.Editable {
+		switch strings.ToLower(name) {
+		case "userpassword", "unicodepwd":
+			return fmt.Errorf("attributes.editable: %s is changed by a new password only", name)
+		case strings.ToLower(a.ID):
+			return fmt.Errorf("attributes.editable: %s never changes", name)
+		}
+		if !attributeName.MatchString(name) || strings.Contains(name, ":") {
+			return fmt.Errorf("attributes.editable: %q is no name of an attribute", name)
 		}
 	}
 	if !attributeName.MatchString(a.ID) || !attributeName.MatchString(a.Login) {
@@ -112,9 +145,14 @@ func (c Config) schema() (Schema, error) {
 			FamilyName: cmp.Or(mine.Attributes.FamilyName, base.Attributes.FamilyName),
 			Mail:       cmp.Or(mine.Attributes.Mail, base.Attributes.Mail),
 			Language:   cmp.Or(mine.Attributes.Language, base.Attributes.Language),
+			Birth:      set(mine.Attributes.Birth, base.Attributes.Birth),
+			BirthName:  cmp.Or(mine.Attributes.BirthName, base.Attributes.BirthName),
 			Emails:     set(mine.Attributes.Emails, base.Attributes.Emails),
 			Phones:     set(mine.Attributes.Phones, base.Attributes.Phones),
 			Release:    set(mine.Attributes.Release, base.Attributes.Release),
+			Search:     set(mine.Attributes.Search, base.Attributes.Search),
+			Editable:   set(mine.Attributes.Editable, base.Attributes.Editable),
+			ASCII:      set(mine.Attributes.ASCII, base.Attributes.ASCII),
 		},
 		State:          set(mine.State, base.State),
 		PasswordChange: cmp.Or(mine.PasswordChange, base.PasswordChange),

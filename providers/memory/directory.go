@@ -43,8 +43,8 @@ var networks = map[string]network{
 
 // Open starts the server and opens a directory on it. With one network it is
 // the directory that package ldap opens; with both, they are joined by package
-// several under their names. The result is also a directory.Pinger, a
-// directory.Examiner and an io.Closer.
+// several under their names. The result is also a directory.Searcher, Editor,
+// Pinger and Examiner, and an io.Closer.
 func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
 	names := c.Fixtures
 	if names == nil {
@@ -97,6 +97,8 @@ func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Dire
 // examined is what packages ldap and several open.
 type examined interface {
 	directory.Directory
+	directory.Searcher
+	directory.Editor
 	directory.Pinger
 	directory.Examiner
 	io.Closer

@@ -88,6 +88,8 @@ func Join(members ...Named) (directory.Directory, error) {
 type joined []Named
 
 var (
+	_ directory.Searcher = joined(nil)
+	_ directory.Editor   = joined(nil)
 	_ directory.Pinger   = joined(nil)
 	_ directory.Examiner = joined(nil)
 	_ io.Closer          = joined(nil)
@@ -183,6 +185,57 @@ func (j joined) Unlock(ctx context.Context, id account.ID) error {
 		return err
 	}
 	return m.Directory.Unlock(ctx, own)
+}
+
+// Search implements directory.Searcher: the members that can be searched, one
+// after the other. One that fails ends it: a list that lacks people would not
+// say so.
+func (j joined) Search(ctx context.Context, q directory.Query, each func(account.Account) bool) error {
+	more := true
+	for _, m := range j {
+		searcher, ok := m.Directory.(directory.Searcher)
+		if !ok || !more {
+			continue
+		}
+		err := searcher.Search(ctx, q, func(a account.Account) bool {
+			more = each(m.mark(a))
+			return more
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// Replace implements directory.Editor.
+func (j joined) Replace(ctx context.Context, id account.ID, from, to account.Contact) error {
+	e, own, err := j.editor(id)
+	if err != nil {
+		return err
+	}
+	return e.Replace(ctx, own, from, to)
+}
+
+// Edit implements directory.Editor.
+func (j joined) Edit(ctx context.Context, id account.ID, attribute string, from, to []string) error {
+	e, own, err := j.editor(id)
+	if err != nil {
+		return err
+	}
+	return e.Edit(ctx, own, attribute, from, to)
+}
+
+func (j joined) editor(id account.ID) (directory.Editor, account.ID, error) {
+	m, own, err := j.route(id)
+	if err != nil {
+		return nil, "", err
+	}
+	e, ok := m.Directory.(directory.Editor)
+	if !ok {
+		return nil, "", fmt.Errorf("several: the directory %s cannot be edited", m.Name)
+	}
+	return e, own, nil
 }
 
 // Ping implements directory.Pinger: all must answer.

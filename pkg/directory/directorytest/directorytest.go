@@ -29,6 +29,9 @@ type Harness struct {
 	// Rename changes somebody's stored login behind the plugin's back; nil
 	// when the directory cannot.
 	Rename func(t *testing.T, login, to string)
+	// Editable is an attribute that the configuration lets Editor.Edit change;
+	// empty when there is none.
+	Editable string
 	// Lock makes the directory's own policy lock somebody after too many
 	// failures; nil when it has none.
 	Lock func(t *testing.T, login string)
@@ -47,6 +50,12 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"R3 a new name keeps the identifier", renamed},
 		{"R10 R11 status, reason and end", statuses},
 		{"R20 rescue addresses in order", rescue},
+		{"R4 birth date and name at birth", birth},
+		{"Search gives everybody once and stops when told", searchAll},
+		{"R5 R-AUTH-04 Search by text", searchText},
+		{"Search by attributes", searchWhere},
+		{"R7 Replace changes one contact and leaves the others", replace},
+		{"R7 Edit changes the attributes it may", edit},
 		{"R-AUTH-01 R-AUTH-02 R-AUTH-21 passwords", passwords},
 		{"SetPassword is the password from then on", setPassword},
 		{"SetPassword sends every byte", exactPassword},

@@ -16,6 +16,9 @@ type Person struct {
 	// Ends is the day of account.Account.Ends in Paris, like 2026-12-31, when
 	// the directory's clock is the one of the fixtures; empty for none.
 	Ends string
+	// Birth is the date of birth, like 2005-03-14, and BirthName the family
+	// name at birth where it is another; empty when the directory says none.
+	Birth, BirthName string
 	// Emails and Phones are the rescue addresses, in order.
 	Emails, Phones []string
 }
@@ -24,7 +27,7 @@ type Person struct {
 // its cases are written (U01 to U28).
 func University() []Person {
 	p := func(login string, emails ...string) Person {
-		return Person{Login: login, Password: "Valmont-" + login + "-2026", Status: account.Active, Emails: emails}
+		return Person{Login: login, Password: "Valmont-" + login + "-2026", Status: account.Active, Birth: births[login], Emails: emails}
 	}
 	until := func(day string, p Person) Person { p.Ends = day; return p }
 	phone := func(number string, p Person) Person { p.Phones = append(p.Phones, number); return p }
@@ -34,6 +37,7 @@ func University() []Person {
 	}
 	unset := func(p Person) Person { p.Password = ""; return p }
 	also := func(p Person, names ...string) Person { p.Also = names; return p }
+	born := func(name string, p Person) Person { p.BirthName = name; return p }
 	return []Person{
 		also(until("2027-09-30", phone("+33639980001", p("elefevre", "elodie.l@example.org"))), // U01
 			"ELEFEVRE ", " elefevre", "ｅｌｅｆｅｖｒｅ", "Elodie.Lefevre", "elodie.lefevre", "ELODIE.LEFEVRE",
@@ -53,26 +57,26 @@ func University() []Person {
 		unset(is(account.Pending, account.ReasonNotActivated, p("akone"))),                                                  // U14
 		is(account.Locked, account.ReasonAdministrative, p("tmoreau", "theo@example.org")),                                  // U15
 		phone("+33639980016", is(account.Locked, account.ReasonSecurity, p("cbernard", "chloe@example.org"))),               // U16
-		until("2027-09-30", p("imichel")),                               // U17
-		until("2027-09-30", p("rgirard", "remi@bounce.example")),        // U18
-		until("2027-09-30", p("lmartin", "famille.martin@example.org")), // U19a
-		until("2027-09-30", p("zmartin", "famille.martin@example.org")), // U19b
-		until("2026-10-01", unset(p("asoares", "antonia@example.org"))), // U20
-		also(p("cpetitleroy", "camille@example.org"), "CPetit"),         // U21
-		until("2027-09-30", p("suharto", "suharto@example.com")),        // U22
-		until("2027-09-30", phone("+33639980023", p("ahassan"))),        // U23
-		until("2027-09-30", p("moeuvrard", "maelle@example.org")),       // U24
-		phone("+33639980025", p("dlegacy", "domi@example.org")),         // U25
-		until("2026-09-30", p("fbadge", "felix@example.org")),           // U26
-		p("u.assist", "nora@example.org"),                               // U27
-		phone("+33639980028", p("u.admin", "gaelle@example.org")),       // U28
+		until("2027-09-30", p("imichel")),                                      // U17
+		until("2027-09-30", p("rgirard", "remi@bounce.example")),               // U18
+		until("2027-09-30", p("lmartin", "famille.martin@example.org")),        // U19a
+		until("2027-09-30", p("zmartin", "famille.martin@example.org")),        // U19b
+		until("2026-10-01", unset(p("asoares", "antonia@example.org"))),        // U20
+		born("Petit", also(p("cpetitleroy", "camille@example.org"), "CPetit")), // U21
+		until("2027-09-30", p("suharto", "suharto@example.com")),               // U22
+		until("2027-09-30", phone("+33639980023", p("ahassan"))),               // U23
+		until("2027-09-30", p("moeuvrard", "maelle@example.org")),              // U24
+		phone("+33639980025", p("dlegacy", "domi@example.org")),                // U25
+		until("2026-09-30", p("fbadge", "felix@example.org")),                  // U26
+		p("u.assist", "nora@example.org"),                                      // U27
+		phone("+33639980028", p("u.admin", "gaelle@example.org")),              // U28
 	}
 }
 
 // School is the people of the fictitious school network (S01 to S25).
 func School() []Person {
 	p := func(login string, emails ...string) Person {
-		return Person{Login: login, Password: "Ent-" + login + "-2026", Status: account.Active, Emails: emails}
+		return Person{Login: login, Password: "Ent-" + login + "-2026", Status: account.Active, Birth: births[login], Emails: emails}
 	}
 	phone := func(number string, p Person) Person { p.Phones = append(p.Phones, number); return p }
 	is := func(status account.Status, reason account.Reason, p Person) Person {
@@ -105,4 +109,25 @@ func School() []Person {
 		p("nadia.adml", "nadia@example.org"),                                                 // S24
 		is(account.Disabled, account.ReasonClosed, p("olivier.remp", "olivier@example.org")), // S25
 	}
+}
+
+// births are the dates of birth of both; ahassan (U23) has none on file.
+var births = map[string]string{
+	"elefevre": "2005-03-14", "fndiaye": "2004-12-01", "jdupont": "2005-03-14",
+	"jdupont2": "2005-03-14", "mdelatour": "1979-08-30", "sobriain": "2003-02-28",
+	"hnguyen": "2002-11-05", "hbonnefoy": "1971-01-09", "gdelacroix": "1949-06-21",
+	"kaitouaret": "1988-04-17", "ngarcon": "1983-12-25", "pleroux": "2000-07-07",
+	"zmartinez": "2007-05-20", "akone": "2006-09-09", "tmoreau": "2004-10-10",
+	"cbernard": "2005-01-31", "imichel": "2005-06-15", "rgirard": "2004-04-04",
+	"lmartin": "2005-02-11", "zmartin": "2006-08-19", "asoares": "1990-03-03",
+	"cpetitleroy": "1992-02-29", "suharto": "2001-06-08", "moeuvrard": "1998-09-23",
+	"dlegacy": "1966-10-02", "fbadge": "1995-05-05", "u.assist": "1985-01-01",
+	"u.admin": "1980-01-01", "lea.dalmeida": "2011-05-02", "noe.besson": "2010-11-30",
+	"ines.benyoussef": "2010-07-14", "tom.legoff": "2010-02-28", "theo.legoff": "2010-02-28",
+	"eloise.martin": "2010-09-01", "eloise.martin2": "2010-09-01", "karim.haddad": "2008-01-15",
+	"jade.o-connor": "2012-03-21", "claire.dalmeida": "1980-10-10", "said.benyoussef": "1978-06-06",
+	"anne.legoff": "1982-12-12", "yann.legoff": "1981-04-01", "lucie.tante": "1975-03-03",
+	"marc.haddad": "1970-01-02", "marc.haddad2": "1970-01-02", "sophie.dubois-garin": "1984-09-19",
+	"ahmed.elidrissi": "1990-08-08", "helene.roy": "1977-07-07", "bruno.direx": "1968-02-02",
+	"nadia.adml": "1986-05-25", "olivier.remp": "1993-10-30",
 }

@@ -34,6 +34,9 @@ type Options struct {
 	// TLS makes the server offer StartTLS and listen for ldaps too, with a
 	// certificate for localhost of an authority made for the occasion.
 	TLS bool
+	// NoPages leaves the service accounts the server's default limit of
+	// results; else they may read any number by pages.
+	NoPages bool
 	// AllowUnauthenticated accepts binds with a name and no password (RFC 4513
 	// section 5.1.2), as careless servers do: to show that none is sent.
 	AllowUnauthenticated bool
@@ -281,7 +284,8 @@ maxsize 1073741824
 dbnosync
 index objectClass eq
 index uid,mail,entryUUID eq
-{{range $.Options.Index}}index {{.}}
+{{if not $.Options.NoPages}}limits dn.onelevel="ou=services,{{.Suffix}}" size.prtotal=unlimited
+{{end}}{{range $.Options.Index}}index {{.}}
 {{end}}access to attrs=userPassword
   by dn.exact="cn=idp-rw,ou=services,{{.Suffix}}" write
   by anonymous auth

@@ -12,7 +12,11 @@ import (
 // FuzzAnswer: whatever a client sends, the server answers or ends the
 // connection.
 func FuzzAnswer(f *testing.F) {
-	add := func(op *ber.Packet) { f.Add(envelope(1, op)) }
+	add := func(op *ber.Packet) {
+		f.Add(envelope(1, op, nil))
+		f.Add(envelope(1, op, goldap.NewControlPaging(2).Encode()))
+		f.Add(envelope(1, op, (&page{}).reply(3)))
+	}
 	for _, filter := range []string{"(uid=a)", "(&(uid=a)(|(cn=b*c)(!(x>=1))))", "(x:caseIgnoreMatch:=y)", "(uid=*)"} {
 		compiled, err := goldap.CompileFilter(filter)
 		if err != nil {

@@ -36,9 +36,13 @@ func number(p *ber.Packet) int64 {
 	return n
 }
 
-// demanding reports whether a control is critical: none is known here.
-func demanding(controls *ber.Packet) bool {
+// demanding reports whether a control is critical that is not known for the
+// request.
+func demanding(request ber.Tag, controls *ber.Packet) bool {
 	return slices.ContainsFunc(controls.Children, func(c *ber.Packet) bool {
+		if request == goldap.ApplicationSearchRequest && text(part(c, 0)) == goldap.ControlTypePaging {
+			return false
+		}
 		return len(c.Children) > 1 && c.Children[1].ClassType == ber.ClassUniversal &&
 			c.Children[1].Tag == ber.TagBoolean && number(c.Children[1]) != 0
 	})
@@ -61,6 +65,8 @@ type result struct {
 	code  uint16
 	text  string
 	value string
+	// control goes with the answer, when there is one.
+	control *ber.Packet
 }
 
 func (r result) encode(id int64, tag ber.Tag) []byte {
@@ -71,13 +77,18 @@ func (r result) encode(id int64, tag ber.Tag) []byte {
 	if r.value != "" {
 		op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 11, r.value, ""))
 	}
-	return envelope(id, op)
+	return envelope(id, op, r.control)
 }
 
-func envelope(id int64, op *ber.Packet) []byte {
+func envelope(id int64, op, control *ber.Packet) []byte {
 	m := ber.NewSequence("")
 	m.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
 	m.AppendChild(op)
+	if control != nil {
+		controls := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "")
+		controls.AppendChild(control)
+		m.AppendChild(controls)
+	}
 	return m.Bytes()
 }
 
@@ -102,7 +113,7 @@ func (o *object) encode(id int64, wanted []string) []byte {
 	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, goldap.ApplicationSearchResultEntry, nil, "")
 	op.AppendChild(octetString(o.dn))
 	op.AppendChild(list)
-	return envelope(id, op)
+	return envelope(id, op, nil)
 }
 
 func asked(wanted []string, name string) bool {

@@ -2,7 +2,7 @@
 // directory of the demo and of the tests.
 //
 // It speaks enough of RFC 4511 for a login service and for ldapsearch: simple
-// bind, search with every kind of filter, modify, add, delete, rename,
+// bind, search with every kind of filter and by pages (RFC 2696), modify, add, delete, rename,
 // Password Modify (RFC 3062) and Who am I (RFC 4532). It folds values as
 // OpenLDAP does. Nobody but the accounts it is told of reads or changes
 // anything, and no one reads a password. It keeps everything in memory, has no
@@ -181,7 +181,7 @@ func (s *session) answer(message *ber.Packet) (out []byte, err error) {
 		}
 	}()
 	id, request := number(part(message, 0)), part(message, 1)
-	if len(message.Children) > 2 && demanding(part(message, 2)) {
+	if len(message.Children) > 2 && demanding(request.Tag, part(message, 2)) {
 		if tag, answered := responses[request.Tag]; answered {
 			return result{code: goldap.LDAPResultUnavailableCriticalExtension}.encode(id, tag), nil
 		}
@@ -192,7 +192,7 @@ func (s *session) answer(message *ber.Packet) (out []byte, err error) {
 	case goldap.ApplicationAbandonRequest:
 		return nil, nil // what it names was answered already
 	case goldap.ApplicationSearchRequest:
-		return s.search(id, request), nil
+		return s.search(id, request, pageOf(message)), nil
 	}
 	verbs := map[ber.Tag]func(*ber.Packet) result{
 		goldap.ApplicationBindRequest:     s.bind,
@@ -241,14 +241,15 @@ func (s *session) bind(request *ber.Packet) result {
 }
 
 // search answers with the entries and the end (RFC 4511 section 4.5).
-func (s *session) search(id int64, request *ber.Packet) []byte {
+func (s *session) search(id int64, request *ber.Packet, page *page) []byte {
 	base, scope, limit := text(part(request, 0)), number(part(request, 1)), number(part(request, 3))
 	filter := part(request, 6)
 	var wanted []string
 	for _, a := range part(request, 7).Children {
 		wanted = append(wanted, text(a))
 	}
-	done := func(code uint16) []byte { return result{code: code}.encode(id, goldap.ApplicationSearchResultDone) }
+	end := func(r result) []byte { return r.encode(id, goldap.ApplicationSearchResultDone) }
+	done := func(code uint16) []byte { return end(result{code: code}) }
 	if base == "" && scope == goldap.ScopeBaseObject {
 		return append(rootDSE.encode(id, wanted), done(0)...)
 	}
@@ -264,15 +265,22 @@ func (s *session) search(id int64, request *ber.Packet) []byte {
 		return done(goldap.LDAPResultNoSuchObject)
 	}
 	var out []byte
-	var sent int64
+	var sent, last int64
 	for _, o := range tree.within(key, scope) {
-		if tree.schema.evaluate(filter, o) != yes {
+		if page != nil && o.number <= page.after || tree.schema.evaluate(filter, o) != yes {
 			continue
 		}
-		if sent++; limit > 0 && sent > limit {
+		switch {
+		case limit > 0 && sent == limit:
 			return append(out, done(goldap.LDAPResultSizeLimitExceeded)...)
+		case page != nil && sent == page.size: // there is one more
+			return append(out, end(result{control: page.reply(last)})...)
 		}
+		sent, last = sent+1, o.number
 		out = append(out, o.encode(id, wanted)...)
+	}
+	if page != nil {
+		return append(out, end(result{control: page.reply(0)})...)
 	}
 	return append(out, done(0)...)
 }
@@ -282,4 +290,5 @@ var rootDSE = &object{attributes: []attribute{
 	{"objectClass", []string{"top"}},
 	{"supportedLDAPVersion", []string{"3"}},
 	{"supportedExtension", []string{passwordModifyOID, whoAmIOID}},
+	{"supportedControl", []string{goldap.ControlTypePaging}},
 }}

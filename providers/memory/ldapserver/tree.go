@@ -14,6 +14,7 @@ import (
 // place, so that a search needs no lock while it reads.
 type object struct {
 	dn, key, parent string
+	number          int64 // in the order of adding
 	attributes      []attribute
 	operational     []attribute
 	passwords       []string // userPassword, which nobody reads
@@ -80,6 +81,7 @@ type tree struct {
 	mu      sync.RWMutex
 	objects map[string]*object
 	order   []string // keys as they were added, for stable answers
+	added   int64    // how many ever were
 }
 
 func newTree(schema *Schema) *tree { return &tree{schema: schema, objects: map[string]*object{}} }
@@ -152,6 +154,8 @@ func (t *tree) add(r record) error {
 	if t.objects[o.key] != nil {
 		return &failure{goldap.LDAPResultEntryAlreadyExists, r.dn}
 	}
+	t.added++
+	o.number = t.added
 	t.objects[o.key] = o
 	t.order = append(t.order, o.key)
 	return nil

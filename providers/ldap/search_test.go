@@ -1,0 +1,107 @@
+package ldap_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/providers/ldap"
+	"github.com/loge-idp/loge/providers/ldap/slapdtest"
+	"github.com/loge-idp/loge/providers/memory/fixtures"
+	"github.com/loge-idp/loge/providers/memory/ldapserver"
+)
+
+// crowd is the university with many more people, all with a family name of
+// their own.
+func crowd(n int) []byte {
+	var out bytes.Buffer
+	out.Write(networks[0].ldif)
+	for i := range n {
+		fmt.Fprintf(&out, "\ndn: uid=c%[1]d,ou=people,%[2]s\nobjectClass: inetOrgPerson\nobjectClass: eduPerson\nobjectClass: supannPerson\n"+
+			"uid: c%[1]d\nsn: Foule\ngivenName: N%[1]d\ncn: Foule N%[1]d\neduPersonUniqueId: c%[1]d@univ-valmont.example\n"+
+			"eduPersonAffiliation: student\nsupannRessourceEtat: {COMPTE}A:SupannActif\n", i, fixtures.UniversitySuffix)
+	}
+	return out.Bytes()
+}
+
+// everybody scans a directory and says how many it gave, and the most memory
+// that was in use meanwhile.
+func everybody(t *testing.T, d directory.Directory, q directory.Query) (seen int, heap uint64) {
+	t.Helper()
+	ids := map[account.ID]struct{}{}
+	err := d.(directory.Searcher).Search(t.Context(), q, func(a account.Account) bool {
+		seen++
+		if seen <= 2000 {
+			ids[a.ID] = struct{}{}
+		}
+		if seen%5000 == 0 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			heap = max(heap, m.HeapAlloc)
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ids) != min(seen, 2000) {
+		t.Errorf("%d different accounts among the first %d", len(ids), seen)
+	}
+	return seen, heap
+}
+
+// A search over more people than fit a page gives each of them, on a real
+// server with its default limits but for the pages.
+func TestSearchPages(t *testing.T) {
+	const many = 1234
+	ldif := crowd(many)
+	embedded := ldapserver.New(ldapserver.ParseSchema(fixtures.Schema), []string{fixtures.ReaderDN(fixtures.UniversitySuffix)}, nil)
+	if err := embedded.Load(ldif); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { embedded.Close() })
+	real := slapdtest.Start(t, slapdtest.Options{
+		Trees: []slapdtest.Tree{{Suffix: fixtures.UniversitySuffix, LDIF: ldif}}, Schema: fixtures.Schema, Index: fixtures.Index,
+	})
+	for name, set := range map[string]func(*ldap.Config){
+		"embedded": func(c *ldap.Config) { c.Dial = embedded.Dial },
+		"slapd":    func(c *ldap.Config) { c.URLs = []string{real.URL} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := networks[0].config()
+			set(&config)
+			var ops counter
+			config.Observe = ops.observe
+			d := open(t, config)
+			if seen, _ := everybody(t, d, directory.Query{}); seen != many+len(networks[0].people) {
+				t.Errorf("%d people", seen)
+			}
+			if n := ops.take()["search"]; n != 6 { // of 250
+				t.Errorf("in %d pages", n)
+			}
+			if seen, _ := everybody(t, d, directory.Query{Text: "foule", Where: map[string][]string{"eduPersonAffiliation": {"student"}}}); seen != many {
+				t.Errorf("%d of the crowd", seen)
+			}
+		})
+	}
+}
+
+// A server that ends a search early is an error that says what to do, not a
+// list that lacks people.
+func TestSearchLimit(t *testing.T) {
+	server := slapdtest.Start(t, slapdtest.Options{
+		Trees:  []slapdtest.Tree{{Suffix: fixtures.UniversitySuffix, LDIF: crowd(600)}},
+		Schema: fixtures.Schema, Index: fixtures.Index, NoPages: true,
+	})
+	config := networks[0].config()
+	config.URLs = []string{server.URL}
+	err := open(t, config).(directory.Searcher).Search(t.Context(), directory.Query{}, func(account.Account) bool { return true })
+	if err == nil || errors.Is(err, directory.ErrUnavailable) || !bytes.Contains([]byte(err.Error()), []byte("size.prtotal=unlimited")) {
+		t.Errorf("%v; want what to change on the server", err)
+	}
+}
