@@ -46,23 +46,28 @@ const maxPassword = 4096
 func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	target, ours := f.unseal(r, c.State)
 	if !ours {
-		f.back(w, r, target, again{OtherBrowser, c.Login})
+		f.back(w, r, target, again{failure: OtherBrowser, login: c.Login})
 		return
 	}
 	began := f.now()
 	a, err := f.check(r, c)
+	mustChange := errors.Is(err, directory.ErrMustChange)
 	switch {
 	case errors.Is(err, ErrRejected):
 		f.wait(r.Context(), began)
-		f.back(w, r, target, again{Rejected, c.Login})
+		f.back(w, r, target, again{failure: Rejected, login: c.Login})
 		return
-	case err != nil:
+	case err != nil && !mustChange:
 		f.Pages.Unavailable(w, r, err)
 		return
 	}
-	if !a.Status.MayLogin() {
-		f.record(r, audit.Event{Action: "login", Result: "refused_" + string(a.Reason), Account: a.ID})
-		f.Pages.Refused(w, r, a, a.Reason, "")
+	refused, why := !a.Status.MayLogin(), a.Reason
+	if !refused && mustChange && !f.has(StepPassword) {
+		refused, why = true, account.ReasonMustChange
+	}
+	if refused {
+		f.record(r, audit.Event{Action: "login", Result: "refused_" + string(why), Account: a.ID})
+		f.Pages.Refused(w, r, a, why, "")
 		return
 	}
 	s, err := f.Sessions.Start(r, a, c.Remember, "pwd")
@@ -72,6 +77,9 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	}
 	if c.Warn {
 		s.SetNote(noteWarn, "yes")
+	}
+	if mustChange {
+		s.SetNote(noteMustChange, "yes")
 	}
 	f.entered(r, s)
 	f.resume(w, r, target)
@@ -91,7 +99,8 @@ func (f *Flow) entered(r *http.Request, s *session.Session) {
 var ErrRejected = errors.New("login rejected")
 
 // check returns the account that the credentials are right for, whatever its
-// status, or ErrRejected, or a fault.
+// status, with directory.ErrMustChange when they are right for a change of the
+// password only; or ErrRejected, or a fault.
 func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	ctx := r.Context()
 	if c.Password.Empty() || len(c.Password.Reveal()) > maxPassword {
@@ -127,8 +136,7 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	case err == nil:
 		return a, nil
 	case errors.Is(err, directory.ErrMustChange):
-		a.Status, a.Reason = account.Locked, account.ReasonMustChange
-		return a, nil
+		return a, err
 	case errors.Is(err, directory.ErrBadPassword), errors.Is(err, directory.ErrLocked):
 		f.record(r, audit.Event{Action: "login", Result: "rejected", Account: a.ID, Detail: []slog.Attr{slog.Bool("locked_by_directory", errors.Is(err, directory.ErrLocked))}})
 		return account.Account{}, ErrRejected
@@ -141,25 +149,11 @@ func (f *Flow) guess(r *http.Request, a account.Account) string {
 	return string(a.ID) + " " + web.ClientRange(r)
 }
 
-// Continue answers the form of a notice: it was seen.
-func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
-	target, ours := f.unseal(r, state)
-	s, err := f.Sessions.Current(r)
-	if err != nil {
-		f.Pages.Unavailable(w, r, err)
-		return
-	}
-	if s != nil && ours {
-		s.SetNote(noteGrace, "seen")
-	}
-	f.resume(w, r, target)
-}
-
 // Again shows the form again without an attempt: the person changed the
 // language and keeps what was typed.
 func (f *Flow) Again(w http.ResponseWriter, r *http.Request, login, state string) {
 	target, _ := f.unseal(r, state)
-	f.back(w, r, target, again{None, login})
+	f.back(w, r, target, again{login: login})
 }
 
 // Logout ends the request's session, if there is one, and tells every party.

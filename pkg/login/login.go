@@ -73,9 +73,6 @@ type Pages interface {
 	// Refused tells someone who gave the right password, or has a session, why
 	// that is not enough.
 	Refused(w http.ResponseWriter, r *http.Request, a account.Account, why account.Reason, party string)
-	// GraceNotice tells when the account ends. Its form posts state to
-	// /login/continue.
-	GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, state string, request Request)
 	// Unavailable is a 503 with Retry-After.
 	Unavailable(w http.ResponseWriter, r *http.Request, err error)
 }
@@ -89,6 +86,8 @@ type Flow struct {
 	Pages     Pages
 	Audit     audit.Log
 	Limits    Limits
+	// Steps are what stands between credentials and entering, in this order.
+	Steps []Step
 	// Base is the path of the issuer, without a slash at its end.
 	Base string
 	// Resume serves the URL that asked, in process, once there is a session:
@@ -130,22 +129,16 @@ func DefaultLimits() Limits {
 }
 
 // Session returns the session that meets the request, nil when there is none or
-// when something must be read first: for requests that allow no page (CAS
+// when a step is due first: for requests that allow no page (CAS
 // gateway, OIDC prompt=none). It writes nothing. The error wraps
 // store.ErrUnavailable or directory.ErrUnavailable. With a session come changes
 // to be committed.
 func (f *Flow) Session(r *http.Request, req Request) (*session.Session, error) {
 	s, err := f.session(r, req)
-	if s != nil && unread(s) {
+	if s != nil && f.due(s) != nil {
 		return nil, err
 	}
 	return s, err
-}
-
-// unread reports whether the account is in grace and its end was not shown in
-// this session.
-func unread(s *session.Session) bool {
-	return s.Account.Status == account.Grace && s.Note(noteGrace) == ""
 }
 
 func (f *Flow) session(r *http.Request, req Request) (*session.Session, error) {
@@ -199,9 +192,6 @@ const noteFresh = "fresh"
 // no longer count as given for what is asked.
 const noticeTime = 10 * time.Minute
 
-// noteGrace says that the end of the account was shown.
-const noteGrace = "grace"
-
 // Require returns a session that meets the request and has seen what must be
 // seen, or answers the request itself and returns nil. The caller must Commit
 // the session before it writes.
@@ -215,21 +205,8 @@ func (f *Flow) Require(w http.ResponseWriter, r *http.Request, req Request) *ses
 		f.form(w, r, req)
 		return nil
 	}
-	if unread(s) {
-		if s.FromCredentials {
-			s.SetNote(noteFresh, secret.Hash(req.URL))
-		}
-		posted := s.JustStarted()
-		if err := f.Sessions.Commit(r.Context(), w, s); err != nil {
-			f.Pages.Unavailable(w, r, err)
-			return nil
-		}
-		if posted {
-			// The notice is a page with a URL of its own: it can be reloaded.
-			http.Redirect(w, r, f.Base+req.URL, http.StatusSeeOther)
-			return nil
-		}
-		f.Pages.GraceNotice(w, r, s.Account, f.seal(w, r, req.URL), req)
+	if step := f.due(s); step != nil {
+		f.show(w, r, s, req, step)
 		return nil
 	}
 	return s

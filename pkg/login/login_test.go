@@ -69,6 +69,7 @@ func open(t *testing.T) *world {
 	}
 	w.flow = &login.Flow{
 		Directory: w.dir, Sessions: manager, Keys: keys, Pages: pages{}, Audit: audit.Log{Logger: quiet}, Limits: login.DefaultLimits(),
+		Steps:  []login.Step{login.GraceNotice{Pages: pages{}}},
 		Resume: http.HandlerFunc(w.mux.Again), Floor: time.Nanosecond, Now: w.clock.Now,
 	}
 	w.mux.Page("GET /app", http.HandlerFunc(w.app))
@@ -191,8 +192,8 @@ func (pages) Refused(w http.ResponseWriter, _ *http.Request, a account.Account, 
 	_, _ = fmt.Fprintf(w, "refused %s: %s", a.Login, why)
 }
 
-func (pages) GraceNotice(w http.ResponseWriter, _ *http.Request, _ account.Account, state string, _ login.Request) {
-	_, _ = io.WriteString(w, "notice state="+state)
+func (pages) GraceNotice(w http.ResponseWriter, _ *http.Request, _ account.Account, form login.StepForm) {
+	_, _ = io.WriteString(w, "notice state="+form.State)
 }
 
 func (pages) Unavailable(w http.ResponseWriter, _ *http.Request, _ error) {
@@ -465,16 +466,16 @@ func TestGrace(t *testing.T) {
 	w.want("the same again", b.get("/app?fresh=1"), "notice")
 	other := w.browser()
 	foreign := other.try(other.get("/app?theirs"), "alice", "right")
-	w.want("a notice read in another browser", b.post("/login/continue", "state", foreign.state()), "notice")
-	w.want("a forged state", b.post("/login/continue", "state", "x"), "notice")
-	w.want("read", b.post("/login/continue", "state", notice.state()), "in as alice at /app?fresh=1, fresh true")
+	w.want("a notice read in another browser", b.post("/login/continue", "step", "grace", "state", foreign.state()), "notice")
+	w.want("a forged state", b.post("/login/continue", "step", "grace", "state", "x"), "notice")
+	w.want("read", b.post("/login/continue", "step", "grace", "state", notice.state()), "in as alice at /app?fresh=1, fresh true")
 	w.want("used up", b.get("/app?fresh=1"), "form")
 	w.want("not shown twice", b.get("/app?other"), "in as alice")
 
 	late := w.browser()
 	notice = late.try(late.get("/app?fresh=1"), "alice", "right")
 	w.clock.Advance(11 * time.Minute)
-	w.want("read much later", late.post("/login/continue", "state", notice.state()), "form")
+	w.want("read much later", late.post("/login/continue", "step", "grace", "state", notice.state()), "form")
 }
 
 // R72: a change of language is no attempt, and keeps what was typed.

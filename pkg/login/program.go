@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/store"
 )
@@ -19,6 +20,9 @@ func (f *Flow) Enter(r *http.Request, c Credentials) (*session.Session, error) {
 	if err == nil && !a.Status.MayLogin() {
 		f.record(r, audit.Event{Action: "login", Result: "refused_" + string(a.Reason), Account: a.ID})
 		err = ErrRejected
+	}
+	if errors.Is(err, directory.ErrMustChange) {
+		err = ErrRejected // there is nobody to choose another
 	}
 	if errors.Is(err, ErrRejected) {
 		f.wait(r.Context(), began)

@@ -9,11 +9,14 @@ import (
 	"github.com/loge-idp/loge/pkg/secret"
 )
 
-// again is what a failed attempt hands to the form that is shown next, by way
-// of the protocol that asked.
+// again is what a failed attempt hands to the page that is shown next, by way
+// of the protocol that asked: the form, or that of a step.
 type again struct {
 	failure Failure
 	login   string
+
+	step   string
+	answer any
 }
 
 type againKey struct{}

@@ -196,7 +196,7 @@ func open(t *testing.T) *house {
 	}
 	p.Recovery.Start()
 	p.Login = &login.Flow{
-		Directory: h.people, Sessions: manager, Keys: keys, Cookies: cookies, Pages: p, Audit: trail, Limits: login.DefaultLimits(),
+		Directory: h.people, Sessions: manager, Keys: keys, Cookies: cookies, Pages: p, Audit: trail, Limits: login.DefaultLimits(), Steps: []login.Step{login.GraceNotice{Pages: p}},
 		Resume: http.HandlerFunc(h.mux.Again), Entered: p.Recovery.Forget, Floor: time.Nanosecond, Now: fake.Now,
 	}
 	p.Routes(h.mux)

@@ -146,15 +146,20 @@ func (p *Portal) Refused(w http.ResponseWriter, r *http.Request, a account.Accou
 	p.Pages.Render(w, r, http.StatusForbidden, view)
 }
 
-// GraceNotice implements login.Pages.
-func (p *Portal) GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, state string, req login.Request) {
-	p.Pages.Render(w, r, http.StatusOK, render.Grace{Ends: a.Ends, Frame: render.Frame{
-		Destination: req.Party,
+// GraceNotice is the page of login.GraceNotice.
+func (p *Portal) GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, form login.StepForm) {
+	p.Pages.Render(w, r, http.StatusOK, render.Grace{Ends: a.Ends, Frame: stepFrame(login.GraceNotice{}, form)})
+}
+
+// stepFrame is the frame of the page of a step.
+func stepFrame(step login.Step, form login.StepForm) render.Frame {
+	return render.Frame{
+		Destination: form.Party,
 		Action:      "/login/continue",
-		Hidden:      []render.Field{{Name: sso.FieldState, Value: state}},
-		FormTargets: req.Targets,
+		Hidden:      []render.Field{{Name: sso.FieldState, Value: form.State}, {Name: login.FieldStep, Value: step.Name()}},
+		FormTargets: form.Targets,
 		NoDoors:     true,
-	}})
+	}
 }
 
 // retryAfter is when to come back after a fault, in seconds.

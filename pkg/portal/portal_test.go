@@ -72,7 +72,7 @@ func TestStatesAreTold(t *testing.T) {
 
 	b := h.browser()
 	notice := b.leads(b.signIn("grace"), "/login").is(t, http.StatusOK).has(t, `action="/login/continue"`)
-	b.post("/login/continue", "state", notice.state(t))
+	b.post("/login/continue", "step", "grace", "state", notice.state(t))
 	b.get("/login").is(t, http.StatusOK).has(t, "grace")
 }
 
