@@ -231,6 +231,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		Directory: p.directory, Sessions: sessions, Keys: p.keys.Ring, Cookies: cookies, Pages: pages, Audit: trail,
 		Limits: login.DefaultLimits(), Base: p.pages.URL(""), Resume: http.HandlerFunc(mux.Again),
 	}
+	pages.Login.Steps = []login.Step{login.GraceNotice{Pages: pages}}
 	if pages.Recovery, err = o.recovery(ctx, p, sessions, post, trail); err != nil {
 		return nil, err
 	}
