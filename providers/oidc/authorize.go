@@ -23,41 +23,59 @@ type authorization struct {
 	client      *client
 	redirectURI string
 	state       string
-	formPost    bool // how to answer
+	formPost    bool   // how to answer
+	pushed      string // the request_uri, when the client pushed it
 
 	scope     string // what is granted of what was asked
 	nonce     string
 	challenge string
 
-	silent   bool // prompt=none
-	fresh    bool
-	maxAge   time.Duration
-	login    string
-	hintedID account.ID // of the id_token_hint
+	userinfoClaims, idClaims []string // asked for by name
+	acr                      *claimRequest
+
+	silent bool // prompt=none
+	fresh  bool
+	maxAge time.Duration
+	login  string
+	hinted hinted
 }
 
 // authorize is the authorization endpoint (OpenID Connect Core 1.0 section
 // 3.1.2). It depends on the URL and the session only, so that the login engine
 // can come back to it.
 func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
-	a, ok := p.addressee(r.Form)
+	form, refused, err := p.asked(r)
+	if err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return
+	}
+	a, ok := p.addressee(form)
 	if !ok {
 		p.problem(w, r)
 		return
 	}
-	if err := p.read(r, a); err != nil {
-		p.deny(w, r, a, err)
+	// What is come back to: a pushed request under its name, a signed one
+	// without its signature, whose time may be over by then.
+	again := form
+	if isPushed(r.Form) {
+		a.pushed, again = r.Form.Get("request_uri"), r.Form
+	}
+	if refused == nil {
+		refused = p.read(r, a, form)
+	}
+	if refused != nil {
+		p.deny(w, r, a, refused)
 		return
 	}
 	demand := login.Request{
-		URL: withQuery(pathAuthorize, r.Form), Party: a.client.Name, Targets: []string{a.redirectURI},
+		URL: withQuery(pathAuthorize, again), Party: a.client.Name, Targets: []string{a.redirectURI},
 		Fresh: a.fresh, MaxAge: a.maxAge, Login: a.login,
 	}
 	s := p.session(w, r, a, demand)
 	if s == nil {
 		return
 	}
-	if a.hintedID != "" && a.hintedID != s.Account.ID {
+	if a.hinted.subject != "" && !p.about(a.hinted, s.Account) {
 		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.LoginRequired, Description: "somebody else is signed in"})
 		return
 	}
@@ -69,7 +87,36 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.env.Login.Refuse(w, r, s, why, a.client.Name)
 		return
 	}
+	if a.acr != nil && a.acr.Essential && !a.acr.accepts(acr(s.Methods)) { // section 5.5.1.1
+		p.deny(w, r, a, &oidc.Error{ErrorType: "unmet_authentication_requirements"})
+		return
+	}
 	p.issue(w, r, a, s)
+}
+
+// asked returns the parameters of the request, wherever the client put them: in
+// the form, in a request that it pushed, or in one that it signed. What is
+// refused is told to the client that the form itself names, if it does. The
+// error wraps store.ErrUnavailable.
+func (p *provider) asked(r *http.Request) (url.Values, *oidc.Error, error) {
+	form := r.Form
+	switch {
+	case isPushed(form):
+		pushed, err := p.pushedForm(r, form)
+		if err == errNotPushed {
+			return form, &oidc.Error{ErrorType: "invalid_request_uri"}, nil
+		}
+		return pushed, nil, err
+	case form.Has("request_uri"):
+		return form, errRequestURI, nil
+	case form.Has("request"):
+		signed, refused := p.unsigned(p.clients[form.Get("client_id")], form)
+		if refused != nil {
+			return form, refused, nil
+		}
+		return signed, nil, nil
+	}
+	return form, nil, nil
 }
 
 // session returns the session that meets the demand, or nil with an answer
@@ -91,9 +138,21 @@ func (p *provider) session(w http.ResponseWriter, r *http.Request, a *authorizat
 // issue records the grant in the same round trip as the session, and sends the
 // code.
 func (p *provider) issue(w http.ResponseWriter, r *http.Request, a *authorization, s *session.Session) {
+	if a.pushed != "" {
+		take, err := p.pushedRequests().Redeem(r.Context(), a.pushed)
+		if err != nil {
+			p.env.Login.Pages.Unavailable(w, r, err)
+			return
+		}
+		if take.Outcome != store.Taken {
+			p.deny(w, r, a, &oidc.Error{ErrorType: "invalid_request_uri"})
+			return
+		}
+	}
 	g := grant{
-		Account: s.Account.ID, Scope: a.scope, RedirectURI: a.redirectURI, Challenge: a.challenge, Nonce: a.nonce,
+		Account: s.Account.ID, Subject: p.subject(a.client, s.Account), Scope: a.scope, RedirectURI: a.redirectURI, Challenge: a.challenge, Nonce: a.nonce,
 		SID: p.env.Sessions.SID(s), AuthTime: s.AuthTime, Checked: s.Checked, Methods: s.Methods,
+		UserinfoClaims: a.userinfoClaims, IDClaims: a.idClaims,
 	}
 	// Offline access outlives the session: its grant stands alone, and is
 	// indexed by the account to die when the password changes.
@@ -105,10 +164,10 @@ func (p *provider) issue(w http.ResponseWriter, r *http.Request, a *authorizatio
 	created := p.create(a.client, code, under, g)
 	ops := []store.Op{created}
 	if under.Name == "" {
-		ops = append(ops, p.env.Sessions.Index(s.Account.ID, created.Key, p.refreshLife)...)
+		ops = append(ops, p.env.Sessions.Index(s.Account.ID, created.Key, a.client.refreshLife)...)
 	}
 	if a.client.BackchannelLogoutURI != "" {
-		p.env.Sessions.Visit(s, a.client.ID, session.Visit{Protocol: name, Party: a.client.ID})
+		p.env.Sessions.Visit(s, a.client.ID, session.Visit{Protocol: name, Party: a.client.ID, Data: map[string]string{visitSubject: g.Subject}})
 	}
 	if err := p.env.Sessions.Commit(r.Context(), w, s, ops...); err != nil {
 		p.env.Login.Pages.Unavailable(w, r, err)
@@ -150,19 +209,15 @@ func (p *provider) PartyAt(u *url.URL) string {
 
 // read checks the rest of the request. Parameters that are not known are
 // ignored (RFC 6749 section 3.1).
-func (p *provider) read(r *http.Request, a *authorization) *oidc.Error {
-	form := r.Form
+func (p *provider) read(r *http.Request, a *authorization, form url.Values) *oidc.Error {
 	invalid := func(why string) *oidc.Error {
 		return &oidc.Error{ErrorType: oidc.InvalidRequest, Description: why}
 	}
 	if !once(form) {
 		return invalid("a parameter is given twice")
 	}
-	if form.Has("request") {
-		return &oidc.Error{ErrorType: oidc.RequestNotSupported}
-	}
-	if form.Has("request_uri") {
-		return &oidc.Error{ErrorType: "request_uri_not_supported"}
+	if a.client.RequirePushedAuthorizationRequests && a.pushed == "" {
+		return invalid("this client must push its requests (RFC 9126)")
 	}
 	switch oidc.ResponseMode(form.Get("response_mode")) {
 	case "", oidc.ResponseModeQuery, oidc.ResponseModeFormPost:
@@ -189,13 +244,12 @@ func (p *provider) read(r *http.Request, a *authorization) *oidc.Error {
 		return invalid(err)
 	}
 	if token := form.Get("id_token_hint"); token != "" {
-		claims, err := p.hint(r.Context(), token)
-		if err != nil {
+		var ok bool
+		if a.hinted, ok = p.hint(token); !ok {
 			return invalid("id_token_hint is not an ID token of this server")
 		}
-		a.hintedID = account.ID(claims.Subject)
 	}
-	return nil
+	return p.readClaims(a, form.Get("claims"))
 }
 
 // allowed is what is granted of the scopes asked for, each once.

@@ -241,7 +241,7 @@ func TestAccess(t *testing.T) {
 	if notice.Header.Get("X-Form") != "grace" {
 		t.Fatalf("no notice: %d", notice.StatusCode)
 	}
-	p := b.do("POST", "/login/continue", url.Values{"state": {notice.fields().Get("state")}})
+	p := b.do("POST", "/login/continue", url.Values{"step": {"grace"}, "state": {notice.fields().Get("state")}})
 	if p.StatusCode != http.StatusForbidden || p.body != string(account.ReasonDeparture) {
 		t.Errorf("%d %q", p.StatusCode, p.body)
 	}

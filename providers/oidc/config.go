@@ -1,15 +1,8 @@
 package oidc
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"slices"
+	"encoding/json"
 	"time"
-
-	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
@@ -37,8 +30,15 @@ type Client struct {
 	ID string `json:"id"`
 	// Secret is the client_secret. It must be random: 22 characters or more.
 	Secret secret.String `json:"secret,omitzero"`
-	// SecretHash is its SHA-256 instead, in hexadecimal or base64url.
+	// SecretHash is its SHA-256 instead, in hexadecimal or base64url, with or
+	// without "sha256:" before it: see `loge client new`.
 	SecretHash string `json:"secretHash,omitempty"`
+	// JWKS are its public keys, as a JSON Web Key Set: to authenticate by them
+	// (private_key_jwt, OpenID Connect Core 1.0 section 9) and to sign its
+	// requests (RFC 9101).
+	JWKS json.RawMessage `json:"jwks,omitempty"`
+	// JWKSFile is a file that holds them instead.
+	JWKSFile string `json:"jwksFile,omitempty"`
 	// Public says that the application can keep no secret: it runs in a
 	// browser or on people's machines. It must use PKCE.
 	Public bool `json:"public,omitempty"`
@@ -54,14 +54,37 @@ type Client struct {
 	// application was signed in to.
 	BackchannelLogoutURI string `json:"backchannelLogoutURI,omitempty"`
 	// Scopes are those that it may ask for; default openid, profile, email.
-	// Others that it asks for are left out of what it gets.
+	// Others that it asks for are left out of what it gets. With
+	// offline_access its tokens outlive the session.
 	Scopes []string `json:"scopes,omitempty"`
+	// Subject is what the claim sub says: "public", the default, one opaque
+	// name of the account for everybody; "pairwise", another one in each
+	// sector, so that applications cannot compare (OpenID Connect Core 1.0
+	// section 8); or "user", the name that User chooses.
+	Subject string `json:"subject,omitempty"`
+	// SectorIdentifier is the host name that the clients of one sector share;
+	// default the host of the redirect URIs, if they have the same.
+	SectorIdentifier string `json:"sectorIdentifier,omitempty"`
 	// SigningAlgorithm of ID and logout tokens: RS256, the default, which every
 	// client must know; ES256, which costs a twentieth; or EdDSA.
 	SigningAlgorithm string `json:"signingAlgorithm,omitempty"`
+	// AccessToken is the form of its access tokens: "opaque", the default, or
+	// "jwt" for APIs that read them themselves (RFC 9068).
+	AccessToken string `json:"accessToken,omitempty"`
+	// Audience are the APIs that its access tokens are for, besides itself. One
+	// that is a client here may introspect them.
+	Audience []string `json:"audience,omitempty"`
+	// RefreshIdle and RefreshLife replace those of Config for this client.
+	RefreshIdle plugin.Duration `json:"refreshIdle,omitempty"`
+	RefreshLife plugin.Duration `json:"refreshLife,omitempty"`
+	// ClientCredentials allows it tokens of its own, for no person (RFC 6749
+	// section 4.4).
+	ClientCredentials bool `json:"clientCredentials,omitempty"`
 	// RequirePKCE may be set to false for a confidential application that
 	// cannot do it. What it does send is still checked.
 	RequirePKCE *bool `json:"requirePKCE,omitempty"`
+	// RequirePushedAuthorizationRequests lets it ask by RFC 9126 only.
+	RequirePushedAuthorizationRequests bool `json:"requirePushedAuthorizationRequests,omitempty"`
 }
 
 // The defaults, and what nobody needs to set.
@@ -82,105 +105,3 @@ const (
 	// (requirement R15).
 	recheck = time.Minute
 )
-
-var knownScopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeOfflineAccess}
-
-// client is a checked Client.
-type client struct {
-	Client
-	secret [sha256.Size]byte
-	mark   string // of its records: what is issued to it is found by no other
-}
-
-func (c *client) requiresPKCE() bool { return c.RequirePKCE == nil || *c.RequirePKCE }
-
-// accepts reports whether a presented secret is the client's. The comparison
-// is of hashes, in constant time; a generated secret needs no slow hash.
-func (c *client) accepts(presented string) bool {
-	if c.Public {
-		return presented == ""
-	}
-	sum := sha256.Sum256([]byte(presented))
-	return presented != "" && equal(sum[:], c.secret[:])
-}
-
-// check reads one client of the configuration. An error names the key.
-func (c Client) check(keys *keySet) (*client, error) {
-	out := &client{Client: c, mark: secret.Hash(c.ID)[:markLen]}
-	if c.ID == "" {
-		return nil, plugin.At("id", errors.New("is missing"))
-	}
-	if c.Name == "" {
-		return nil, plugin.At("name", errors.New("is missing: it is shown to people"))
-	}
-	if err := out.readSecret(); err != nil {
-		return nil, err
-	}
-	if c.Public && c.RequirePKCE != nil && !*c.RequirePKCE {
-		return nil, plugin.At("requirePKCE", errors.New("cannot be false for a public client (RFC 9700 section 2.1.1)"))
-	}
-	if len(c.RedirectURIs) == 0 {
-		return nil, plugin.At("redirectURIs", errors.New("is missing: give each one whole"))
-	}
-	for i, uri := range c.RedirectURIs {
-		if err := checkRedirect(uri, c.Public); err != nil {
-			return nil, plugin.At(fmt.Sprintf("redirectURIs[%d]", i), err)
-		}
-	}
-	for i, uri := range c.PostLogoutRedirectURIs {
-		if err := checkRedirect(uri, c.Public); err != nil {
-			return nil, plugin.At(fmt.Sprintf("postLogoutRedirectURIs[%d]", i), err)
-		}
-	}
-	if c.BackchannelLogoutURI != "" {
-		if err := checkRedirect(c.BackchannelLogoutURI, false); err != nil {
-			return nil, plugin.At("backchannelLogoutURI", err)
-		}
-	}
-	if len(c.Scopes) == 0 {
-		out.Scopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail}
-	}
-	for i, scope := range out.Scopes {
-		if !slices.Contains(knownScopes, scope) {
-			return nil, plugin.At(fmt.Sprintf("scopes[%d]", i), fmt.Errorf("no such scope; known: %v", knownScopes))
-		}
-	}
-	if !slices.Contains(out.Scopes, oidc.ScopeOpenID) {
-		return nil, plugin.At("scopes", errors.New("must hold openid"))
-	}
-	for i, each := range c.Attributes {
-		if slices.Contains(reservedClaims, each.Told()) {
-			return nil, plugin.At(fmt.Sprintf("attributes[%d]", i), errors.New("is the name of a claim of the protocol"))
-		}
-	}
-	if c.SigningAlgorithm == "" {
-		out.SigningAlgorithm = "RS256"
-	}
-	if err := keys.hasAlgorithm(out.SigningAlgorithm); err != nil {
-		return nil, plugin.At("signingAlgorithm", err)
-	}
-	return out, nil
-}
-
-func (c *client) readSecret() error {
-	switch {
-	case c.Public && (!c.Secret.Empty() || c.SecretHash != ""):
-		return plugin.At("public", errors.New("a public client has no secret: remove one of the two"))
-	case c.Public:
-		return nil
-	case c.Secret.Empty() == (c.SecretHash == ""):
-		return plugin.At("secret", errors.New("give either secret or secretHash, or public: true"))
-	case c.SecretHash == "":
-		c.secret = sha256.Sum256([]byte(c.Secret.Reveal()))
-		return nil
-	}
-	raw, err := hex.DecodeString(c.SecretHash)
-	if err != nil {
-		raw, err = base64.RawURLEncoding.DecodeString(c.SecretHash)
-	}
-	if err != nil || len(raw) != sha256.Size {
-		return plugin.At("secretHash", errors.New("must be a SHA-256 in hexadecimal or base64url"))
-	}
-	copy(c.secret[:], raw)
-	return nil
-}

@@ -27,10 +27,10 @@ func open(t *testing.T, section string) error {
 // client and the key.
 func TestConfig(t *testing.T) {
 	client := func(rest string) string {
-		return `{"type":"oidc","clients":[{"id":"m","name":"Moodle","redirectURIs":["https://m.example/cb"],"secret":"s","scopes":["openid"]},` + rest + `]}`
+		return `{"type":"oidc","clients":[{"id":"m","name":"Moodle","redirectURIs":["https://m.example/cb"],"secret":"a-secret-of-22-letters","scopes":["openid"]},` + rest + `]}`
 	}
 	uri := func(uri string) string {
-		return client(`{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/","` + uri + `"]}`)
+		return client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/","` + uri + `"]}`)
 	}
 	const second = "clients[1] (n).redirectURIs[1]: "
 	for name, test := range map[string]struct{ section, begins string }{
@@ -45,22 +45,22 @@ func TestConfig(t *testing.T) {
 		"javascript":         {uri("javascript:alert(1)"), second},
 		"user":               {uri("https://a@n.example/cb"), second},
 		"own scheme":         {uri("fr.example:/cb"), second},
-		"none":               {client(`{"id":"n","name":"N","secret":"s"}`), "clients[1] (n).redirectURIs: "},
-		"logout http":        {client(`{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/"],"postLogoutRedirectURIs":["http://n.example/"]}`), "clients[1] (n).postLogoutRedirectURIs[0]: "},
-		"back-channel":       {client(`{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/"],"backchannelLogoutURI":"http://n.example/"}`), "clients[1] (n).backchannelLogoutURI: "},
-		"no id":              {client(`{"name":"N","secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] ().id: "},
-		"twice":              {client(`{"id":"m","name":"N","secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] (m).id: "},
-		"no name":            {client(`{"id":"n","secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] (n).name: "},
+		"none":               {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters"}`), "clients[1] (n).redirectURIs: "},
+		"logout http":        {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/"],"postLogoutRedirectURIs":["http://n.example/"]}`), "clients[1] (n).postLogoutRedirectURIs[0]: "},
+		"back-channel":       {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/"],"backchannelLogoutURI":"http://n.example/"}`), "clients[1] (n).backchannelLogoutURI: "},
+		"no id":              {client(`{"name":"N","secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/"]}`), "clients[1] ().id: "},
+		"twice":              {client(`{"id":"m","name":"N","secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/"]}`), "clients[1] (m).id: "},
+		"no name":            {client(`{"id":"n","secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/"]}`), "clients[1] (n).name: "},
 		"no secret":          {client(`{"id":"n","name":"N","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secret: "},
-		"two secrets":        {client(`{"id":"n","name":"N","secret":"s","secretHash":"00","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secret: "},
+		"two secrets":        {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","secretHash":"00","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secret: "},
 		"hash":               {client(`{"id":"n","name":"N","secretHash":"00","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secretHash: "},
-		"public secret":      {client(`{"id":"n","name":"N","public":true,"secret":"s","redirectURIs":["https://n.example/"]}`), "clients[1] (n).public: "},
+		"public secret":      {client(`{"id":"n","name":"N","public":true,"secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/"]}`), "clients[1] (n).public: "},
 		"public, no PKCE":    {client(`{"id":"n","name":"N","public":true,"requirePKCE":false,"redirectURIs":["https://n.example/"]}`), "clients[1] (n).requirePKCE: "},
-		"scope":              {client(`{"id":"n","name":"N","secret":"s","scopes":["openid","else"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).scopes[1]: "},
-		"openid":             {client(`{"id":"n","name":"N","secret":"s","scopes":["email"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).scopes: "},
-		"algorithm":          {client(`{"id":"n","name":"N","secret":"s","signingAlgorithm":"HS256","redirectURIs":["https://n.example/"]}`), "clients[1] (n).signingAlgorithm: "},
-		"no key for it":      {client(`{"id":"n","name":"N","secret":"s","signingAlgorithm":"ES256","redirectURIs":["https://n.example/"]}`), "clients[1] (n).signingAlgorithm: "},
-		"claim (R-OAUTH-51)": {client(`{"id":"n","name":"N","secret":"s","attributes":["mail","sub"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).attributes[1]: "},
+		"scope":              {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","scopes":["openid","else"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).scopes[1]: "},
+		"openid":             {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","scopes":["email"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).scopes: "},
+		"algorithm":          {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","signingAlgorithm":"HS256","redirectURIs":["https://n.example/"]}`), "clients[1] (n).signingAlgorithm: "},
+		"no key for it":      {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","signingAlgorithm":"ES256","redirectURIs":["https://n.example/"]}`), "clients[1] (n).signingAlgorithm: "},
+		"claim (R-OAUTH-51)": {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","attributes":["mail","sub"],"redirectURIs":["https://n.example/"]}`), "clients[1] (n).attributes[1]: "},
 		"unknown key":        {client(`{"id":"n","nmae":"N"}`), "clients[1].nmae: unknown key"},
 	} {
 		err := open(t, test.section)
@@ -72,7 +72,7 @@ func TestConfig(t *testing.T) {
 		"hex":       `{"id":"n","name":"N","secretHash":"` + strings.Repeat("0a", 32) + `","redirectURIs":["https://n.example/"]}`,
 		"base64url": `{"id":"n","name":"N","secretHash":"` + strings.Repeat("A", 43) + `","redirectURIs":["http://localhost:8080/cb"]}`,
 		"native":    `{"id":"n","name":"N","public":true,"redirectURIs":["fr.example.app:/cb","http://127.0.0.1/cb","http://[::1]/cb"]}`,
-		"lifetimes": `{"id":"n","name":"N","secret":"s","redirectURIs":["https://n.example/"]}],"accessLife":"5m","refreshIdle":"24h","refreshLife":"48h","clients":[{"id":"o","name":"O","public":true,"redirectURIs":["https://n.example/"]}`,
+		"lifetimes": `{"id":"n","name":"N","secret":"a-secret-of-22-letters","redirectURIs":["https://n.example/"]}],"accessLife":"5m","refreshIdle":"24h","refreshLife":"48h","clients":[{"id":"o","name":"O","public":true,"redirectURIs":["https://n.example/"]}`,
 	} {
 		if err := open(t, client(rest)); err != nil {
 			t.Errorf("%s: %v", name, err)

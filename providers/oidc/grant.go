@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -24,6 +23,7 @@ import (
 // name holds the client.
 type grant struct {
 	Account     account.ID
+	Subject     string // what the client knows the account by, for the life of the grant
 	Scope       string // space-delimited
 	RedirectURI string
 	Challenge   string // of PKCE; empty without
@@ -32,16 +32,20 @@ type grant struct {
 	AuthTime    time.Time
 	Checked     time.Time // when the account's state was last read
 	Methods     []string
+	// The claims that were asked for by name (OpenID Connect Core 1.0 section
+	// 5.5), of those that the client may have.
+	UserinfoClaims, IDClaims []string
 }
 
 const fieldSecret = "secret"
 
 func (g grant) fields(code string) store.Fields {
 	return store.Fields{
-		fieldSecret: codeHash(code), "account": string(g.Account), "scope": g.Scope,
+		fieldSecret: codeHash(code), "account": string(g.Account), "sub": g.Subject, "scope": g.Scope,
 		"redirect": g.RedirectURI, "challenge": g.Challenge, "nonce": g.Nonce, "sid": g.SID,
 		"auth": strconv.FormatInt(g.AuthTime.Unix(), 10), "checked": strconv.FormatInt(g.Checked.Unix(), 10),
-		"methods": strings.Join(g.Methods, " "),
+		"methods":  strings.Join(g.Methods, " "),
+		"userinfo": strings.Join(g.UserinfoClaims, " "), "id": strings.Join(g.IDClaims, " "),
 	}
 }
 
@@ -51,14 +55,16 @@ func grantOf(f store.Fields) grant {
 		return time.Unix(n, 0)
 	}
 	return grant{
-		Account: account.ID(f["account"]), Scope: f["scope"], RedirectURI: f["redirect"], Challenge: f["challenge"],
+		Account: account.ID(f["account"]), Subject: f["sub"], Scope: f["scope"], RedirectURI: f["redirect"], Challenge: f["challenge"],
 		Nonce: f["nonce"], SID: f["sid"], AuthTime: at(f["auth"]), Checked: at(f["checked"]), Methods: strings.Fields(f["methods"]),
+		UserinfoClaims: strings.Fields(f["userinfo"]), IDClaims: strings.Fields(f["id"]),
 	}
 }
 
 // A code is tag, name and secret, run together; a refresh token is another
-// such text and, after a dot, the account, so that the account's state can be
-// asked before the token is used up. 11 characters of name keep grants of one
+// such text and, after a dot, the holder, sealed: so that the account's state
+// and the scope can be looked at before the token is used up, and the client
+// learns no more of the account than its subject. 11 characters of name keep grants of one
 // session apart; 22 of secret make 131 random bits.
 const (
 	nameLen   = 11
@@ -87,7 +93,7 @@ func newCode(tag string) string {
 // create is the operation that records a grant with its code.
 func (p *provider) create(c *client, code string, under store.Key, g grant) *store.Create {
 	return &store.Create{Key: c.key(code[:locatorLen]), Under: under.Name, Fields: g.fields(code),
-		TTL: codeLife, Life: p.refreshLife}
+		TTL: codeLife, Life: c.refreshLife}
 }
 
 // Code and refresh token hash differently, so that one never passes for the
@@ -108,50 +114,38 @@ func wellFormed(code string) bool {
 	}) < 0
 }
 
-func refreshToken(text string, id account.ID) string {
-	return text + "." + base64.RawURLEncoding.EncodeToString([]byte(id))
-}
-
-// parseRefresh takes a refresh token apart, and is false for what cannot be
-// one. The account is only certain once the record of the text names it too.
-func parseRefresh(token string) (text string, id account.ID, ok bool) {
-	text, tail, _ := strings.Cut(token, ".")
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(tail)
-	return text, account.ID(raw), err == nil && wellFormed(text) && 0 < len(raw) && len(raw) <= 256
-}
-
-// access is the content of an access token: sealed, so opaque to everybody but
-// us. It says what may be done until when; whether it still lives is for the
-// grant's record to say.
-type access struct {
-	Locator string     `json:"g"`
-	Client  string     `json:"c"`
+// holder is what the tail of a refresh token says; it is the same for all of a
+// family.
+type holder struct {
 	Account account.ID `json:"a"`
 	Scope   string     `json:"s"`
-	Issued  int64      `json:"i"`
-	Expires int64      `json:"e"`
 }
 
-func (p *provider) sealAccess(c *client, locator, scope string, id account.ID) string {
-	now := p.env.Now()
-	plain, err := json.Marshal(access{Locator: locator, Client: c.ID, Account: id, Scope: scope,
-		Issued: now.Unix(), Expires: now.Add(p.accessLife).Unix()})
+func (p *provider) sealHolder(c *client, locator string, g grant) string {
+	plain, err := json.Marshal(holder{g.Account, g.Scope})
 	if err != nil {
-		panic(err) // texts and numbers
+		panic(err) // texts
 	}
-	return p.accessBox.Seal(plain, "")
+	return p.holderBox.Seal(plain, c.key(locator).Name)
 }
 
-// openAccess returns the content of a token that was sealed here, whose time
-// is not over and whose client is still known.
-func (p *provider) openAccess(token string) (access, *client, bool) {
-	var a access
-	plain, err := p.accessBox.Open(token, "")
-	if err != nil || json.Unmarshal(plain, &a) != nil || len(a.Locator) != locatorLen {
-		return a, nil, false
+// presented is a refresh token taken apart.
+type presented struct {
+	text, tail string
+	holder
+}
+
+func (t presented) locator() string { return t.text[:locatorLen] }
+
+// parseRefresh takes a client's refresh token apart, and is false for what
+// cannot be one. The text may have been used up all the same.
+func (p *provider) parseRefresh(c *client, token string) (t presented, ok bool) {
+	t.text, t.tail, _ = strings.Cut(token, ".")
+	if !wellFormed(t.text) {
+		return t, false
 	}
-	c := p.clients[a.Client]
-	return a, c, c != nil && p.env.Now().Unix() < a.Expires
+	plain, err := p.holderBox.Open(t.tail, c.key(t.locator()).Name)
+	return t, err == nil && json.Unmarshal(plain, &t.holder) == nil
 }
 
 func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

@@ -75,9 +75,9 @@ func cast() oidc.Config {
 	off := false
 	all := []string{"openid", "profile", "email", "offline_access"}
 	return oidc.Config{Clients: []oidc.Client{
-		{RelyingParty: relyingParty("W"), ID: "w", Secret: secret.New("secret of w: & %+é"), RedirectURIs: []string{callback},
+		{RelyingParty: relyingParty("W"), ID: "w", Secret: secret.New("the secret of w: & %+é."), RedirectURIs: []string{callback},
 			PostLogoutRedirectURIs: []string{"https://w.example/bye"}, Scopes: all, SigningAlgorithm: "ES256"},
-		{RelyingParty: sso.RelyingParty{Name: "X", Attributes: []sso.Attribute{{Name: "login"}, {Name: "eduPersonAffiliation"}}}, ID: "x", Secret: secret.New("secret of x"),
+		{RelyingParty: sso.RelyingParty{Name: "X", Attributes: []sso.Attribute{{Name: "login"}, {Name: "eduPersonAffiliation"}}}, ID: "x", Secret: secret.New("the secret of client x"),
 			RedirectURIs: []string{callbackX, "https://x.example/cb", "http://127.0.0.1/x"}, Scopes: all, RequirePKCE: &off},
 		{RelyingParty: relyingParty("P"), ID: "p", Public: true, RedirectURIs: []string{nativeCallback, "fr.example.p:/cb"}},
 	}}
@@ -174,9 +174,9 @@ func (pages) Refused(w http.ResponseWriter, _ *http.Request, _ account.Account, 
 	fmt.Fprint(w, why)
 }
 
-func (pages) GraceNotice(w http.ResponseWriter, _ *http.Request, _ account.Account, state string, _ login.Request) {
+func (pages) GraceNotice(w http.ResponseWriter, _ *http.Request, _ account.Account, step login.StepForm) {
 	w.Header().Set("X-Form", "grace")
-	form(w, "/login/continue", state)
+	form(w, "/login/continue", step.State)
 }
 
 func (pages) Unavailable(w http.ResponseWriter, _ *http.Request, _ error) {
@@ -294,7 +294,7 @@ func (w *world) serve(config oidc.Config, issuer string) *replica {
 	log := audit.Log{Logger: slog.New(slog.NewTextHandler(w.audit, nil))}
 	flow := &login.Flow{
 		Directory: w.people, Sessions: sessions, Keys: w.keys, Cookies: cookies, Pages: pages{}, Audit: log,
-		Limits: login.DefaultLimits(), Resume: http.HandlerFunc(mux.Again), Floor: time.Nanosecond, Now: w.clock.Now,
+		Limits: login.DefaultLimits(), Steps: []login.Step{login.GraceNotice{Pages: pages{}}}, Resume: http.HandlerFunc(mux.Again), Floor: time.Nanosecond, Now: w.clock.Now,
 	}
 	protocol, err := config.Open(w.t.Context(), sso.Env{
 		Issuer: issuer, Store: w.store, Directory: w.people, Login: flow, Sessions: sessions, Outbox: out, Keys: w.keys,
@@ -460,7 +460,7 @@ func decode(t testing.TB, p page) reply {
 	return out
 }
 
-var secrets = map[string]string{"w": "secret of w: & %+é", "x": "secret of x"}
+var secrets = map[string]string{"w": "the secret of w: & %+é.", "x": "the secret of client x"}
 
 // call posts a form to an endpoint as a client, by client_secret_basic.
 func (r *replica) call(path, client string, form url.Values) reply {

@@ -7,13 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
-	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
@@ -24,8 +22,8 @@ import (
 // departure is a checked request to log out.
 type departure struct {
 	client *client
-	target string     // where to go afterwards, with its state; empty for our page
-	sub    account.ID // whom the id_token_hint is about; empty without one
+	target string // where to go afterwards, with its state; empty for our page
+	hinted hinted // whom the id_token_hint is about
 }
 
 // logout is the end_session endpoint (OpenID Connect RP-Initiated Logout 1.0).
@@ -41,9 +39,9 @@ func (p *provider) logout(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		p.env.Login.Pages.Unavailable(w, r, err)
-	case s == nil && d.sub == "":
+	case s == nil && d.hinted.subject == "":
 		p.loggedOut(w, r, d)
-	case s == nil || s.Account.ID == d.sub:
+	case s == nil || p.about(d.hinted, s.Account):
 		p.leave(w, r, d)
 	default:
 		p.ask(w, r, d, s)
@@ -123,11 +121,11 @@ func (p *provider) departure(r *http.Request) (departure, bool) {
 	}
 	id := form.Get("client_id")
 	if token := form.Get("id_token_hint"); token != "" {
-		claims, err := p.hint(r.Context(), token)
-		if err != nil || id != "" && !slices.Contains(claims.Audience, id) || len(claims.Audience) == 0 {
+		h, ok := p.hint(token)
+		if !ok || id != "" && id != h.client.ID {
 			return d, false
 		}
-		d.sub, id = account.ID(claims.Subject), claims.Audience[0]
+		d.hinted, id = h, h.client.ID
 	}
 	if id != "" {
 		if d.client = p.clients[id]; d.client == nil {
@@ -158,6 +156,9 @@ func (p *provider) problem(w http.ResponseWriter, r *http.Request) {
 // logoutTokenLife bounds a logout token (OWASP ASVS 10.5.5).
 const logoutTokenLife = 2 * time.Minute
 
+// visitSubject is where a visit keeps whom the client knows.
+const visitSubject = "sub"
+
 // farewell tells a client that a session in which it was signed in to has
 // ended (OpenID Connect Back-Channel Logout 1.0 section 2.5).
 func (p *provider) farewell(ctx context.Context, v session.Visit) error {
@@ -167,7 +168,7 @@ func (p *provider) farewell(ctx context.Context, v session.Visit) error {
 	}
 	now := p.env.Now()
 	token, err := p.sign(c, typeLogout, &oidc.LogoutTokenClaims{
-		Issuer: p.env.Issuer, Subject: string(v.Account), Audience: oidc.Audience{c.ID}, SessionID: v.SID,
+		Issuer: p.env.Issuer, Subject: v.Data[visitSubject], Audience: oidc.Audience{c.ID}, SessionID: v.SID,
 		IssuedAt: oidc.FromTime(now), Expiration: oidc.FromTime(now.Add(logoutTokenLife)), JWTID: secret.Random(22),
 		Events: map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
 	})

@@ -7,7 +7,7 @@
 // somebody has logged in. What is stored is described at type grant.
 //
 // The routes, below the issuer: /.well-known/openid-configuration, and
-// authorize, token, userinfo, introspect, revoke, logout and keys under /oidc.
+// authorize, par, token, userinfo, introspect, revoke, logout and keys under /oidc.
 package oidc
 
 import (
@@ -41,6 +41,7 @@ const (
 	pathDiscovery  = "/.well-known/openid-configuration"
 	pathKeys       = "/oidc/keys"
 	pathAuthorize  = "/oidc/authorize"
+	pathPush       = "/oidc/par"
 	pathToken      = "/oidc/token"
 	pathUserinfo   = "/oidc/userinfo"
 	pathIntrospect = "/oidc/introspect"
@@ -55,10 +56,10 @@ type provider struct {
 	origins map[string]bool // of the clients' redirect URIs, for CORS
 	keys    *keySet
 
-	accessBox *secret.Box
-	next      *secret.Deriver
+	accessBox, holderBox *secret.Box
+	next                 *secret.Deriver
 
-	accessLife, refreshIdle, refreshLife time.Duration
+	accessLife time.Duration
 
 	parties []sso.RelyingParty
 
@@ -70,11 +71,10 @@ type provider struct {
 func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 	p := &provider{
 		env: env, clients: map[string]*client{}, origins: map[string]bool{}, keys: &keySet{ring: env.Signers},
-		accessBox:   env.Keys.Box("oidc access token"),
-		next:        env.Keys.Deriver("oidc refresh token"),
-		accessLife:  c.AccessLife.Or(defaultAccessLife),
-		refreshIdle: c.RefreshIdle.Or(defaultRefreshIdle),
-		refreshLife: c.RefreshLife.Or(defaultRefreshLife),
+		accessBox:  env.Keys.Box("oidc access token"),
+		holderBox:  env.Keys.Box("oidc refresh token holder"),
+		next:       env.Keys.Deriver("oidc refresh token"),
+		accessLife: c.AccessLife.Or(defaultAccessLife),
 	}
 	if len(c.Clients) == 0 {
 		return nil, plugin.At("clients", errors.New("is missing"))
@@ -87,6 +87,8 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 		if err != nil {
 			return nil, plugin.At(fmt.Sprintf("clients[%d] (%s)", i, configured.ID), err)
 		}
+		checked.refreshIdle = configured.RefreshIdle.Or(c.RefreshIdle.Or(defaultRefreshIdle))
+		checked.refreshLife = configured.RefreshLife.Or(c.RefreshLife.Or(defaultRefreshLife))
 		p.clients[configured.ID] = checked
 		p.parties = append(p.parties, configured.RelyingParty)
 		for _, uri := range configured.RedirectURIs {
@@ -115,6 +117,8 @@ func (p *provider) Routes(m *web.Mux) {
 
 	m.Page("GET "+pathAuthorize, http.HandlerFunc(p.authorize))
 	m.Machine("POST "+pathAuthorize, p.asGet(pathAuthorize))
+
+	m.Machine("POST "+pathPush, http.HandlerFunc(p.push))
 
 	m.Machine("POST "+pathToken, p.public(http.HandlerFunc(p.token)))
 	m.Machine("GET "+pathUserinfo, p.public(http.HandlerFunc(p.userinfo)))
@@ -170,37 +174,49 @@ type discoveryDocument struct {
 	// Said even when false: their defaults are not what one expects.
 	RequestParameter bool `json:"request_parameter_supported"`
 	ClaimsParameter  bool `json:"claims_parameter_supported"`
+	// RFC 9126 section 5.
+	PushEndpoint string `json:"pushed_authorization_request_endpoint"`
+	RequirePush  bool   `json:"require_pushed_authorization_requests"`
 }
 
 func (p *provider) publish() error {
 	at := func(path string) string { return p.env.Issuer + path }
-	authMethods := []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodNone}
+	authMethods := []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT, oidc.AuthMethodNone}
+	var byClients []string
+	for _, each := range clientAlgorithms {
+		byClients = append(byClients, string(each))
+	}
 	var err error
 	p.discovery, err = json.Marshal(discoveryDocument{
-		IssInResponse: true,
+		IssInResponse: true, RequestParameter: true, ClaimsParameter: true, PushEndpoint: at(pathPush),
 		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
-			Issuer:                                    p.env.Issuer,
-			AuthorizationEndpoint:                     at(pathAuthorize),
-			TokenEndpoint:                             at(pathToken),
-			UserinfoEndpoint:                          at(pathUserinfo),
-			IntrospectionEndpoint:                     at(pathIntrospect),
-			RevocationEndpoint:                        at(pathRevoke),
-			EndSessionEndpoint:                        at(pathLogout),
-			JwksURI:                                   at(pathKeys),
-			ScopesSupported:                           knownScopes,
-			ResponseTypesSupported:                    []string{string(oidc.ResponseTypeCode)},
-			ResponseModesSupported:                    []string{string(oidc.ResponseModeQuery), string(oidc.ResponseModeFormPost)},
-			GrantTypesSupported:                       []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken},
-			SubjectTypesSupported:                     []string{"public"},
-			IDTokenSigningAlgValuesSupported:          p.keys.ring.Algorithms(),
-			TokenEndpointAuthMethodsSupported:         authMethods,
-			RevocationEndpointAuthMethodsSupported:    authMethods,
-			IntrospectionEndpointAuthMethodsSupported: authMethods[:2],
-			CodeChallengeMethodsSupported:             []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
-			ClaimTypesSupported:                       []string{"normal"},
-			ClaimsSupported:                           supportedClaims,
-			BackChannelLogoutSupported:                true,
-			BackChannelLogoutSessionSupported:         true,
+			Issuer:                                             p.env.Issuer,
+			AuthorizationEndpoint:                              at(pathAuthorize),
+			TokenEndpoint:                                      at(pathToken),
+			UserinfoEndpoint:                                   at(pathUserinfo),
+			IntrospectionEndpoint:                              at(pathIntrospect),
+			RevocationEndpoint:                                 at(pathRevoke),
+			EndSessionEndpoint:                                 at(pathLogout),
+			JwksURI:                                            at(pathKeys),
+			ScopesSupported:                                    knownScopes,
+			ResponseTypesSupported:                             []string{string(oidc.ResponseTypeCode)},
+			ResponseModesSupported:                             []string{string(oidc.ResponseModeQuery), string(oidc.ResponseModeFormPost)},
+			GrantTypesSupported:                                []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials},
+			SubjectTypesSupported:                              []string{subjectPublic, subjectPairwise},
+			IDTokenSigningAlgValuesSupported:                   p.keys.ring.Algorithms(),
+			TokenEndpointAuthMethodsSupported:                  authMethods,
+			RevocationEndpointAuthMethodsSupported:             authMethods,
+			IntrospectionEndpointAuthMethodsSupported:          authMethods[:3],
+			ACRValuesSupported:                                 supportedACR,
+			RequestObjectSigningAlgValuesSupported:             byClients,
+			TokenEndpointAuthSigningAlgValuesSupported:         byClients,
+			RevocationEndpointAuthSigningAlgValuesSupported:    byClients,
+			IntrospectionEndpointAuthSigningAlgValuesSupported: byClients,
+			CodeChallengeMethodsSupported:                      []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
+			ClaimTypesSupported:                                []string{"normal"},
+			ClaimsSupported:                                    supportedClaims,
+			BackChannelLogoutSupported:                         true,
+			BackChannelLogoutSessionSupported:                  true,
 		},
 	})
 	if err != nil {

@@ -132,23 +132,6 @@ func (p *provider) jwks(w http.ResponseWriter, r *http.Request) {
 	p.document(body).ServeHTTP(w, r)
 }
 
-// hint reads an id_token_hint: an ID token of ours, of whatever age (OpenID
-// Connect RP-Initiated Logout 1.0 section 4).
-func (p *provider) hint(ctx context.Context, token string) (*oidc.IDTokenClaims, error) {
-	claims := &oidc.IDTokenClaims{}
-	payload, err := oidc.ParseToken(token, claims)
-	if err != nil {
-		return nil, err
-	}
-	if err := oidc.CheckIssuerWithISSVerifier(claims, p.env.Issuer, nil); err != nil {
-		return nil, err
-	}
-	if err := oidc.CheckSignature(ctx, token, payload, claims, p.keys.ring.Algorithms(), p.keys); err != nil {
-		return nil, err
-	}
-	return claims, nil
-}
-
 // hasAlgorithm says what is wrong with the algorithm that a client asks for.
 func (k *keySet) hasAlgorithm(name string) error {
 	known := k.ring.Algorithms()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -42,6 +41,8 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		answer, refused = p.exchange(r, c, form)
 	case oidc.GrantTypeRefreshToken:
 		answer, refused = p.refresh(r, c, form)
+	case oidc.GrantTypeClientCredentials:
+		answer, refused = p.clientCredentials(r, c, form)
 	case "":
 		refused = badRequest("grant_type is missing")
 	default:
@@ -66,7 +67,7 @@ func (p *provider) exchange(r *http.Request, c *client, form url.Values) (*oidc.
 	}
 	key := c.key(code[:locatorLen])
 	next := p.successor(code)
-	rotate := &store.Rotate{Key: key, Field: fieldSecret, From: codeHash(code), To: refreshHash(next), Extend: p.refreshIdle}
+	rotate := &store.Rotate{Key: key, Field: fieldSecret, From: codeHash(code), To: refreshHash(next), Extend: c.refreshIdle}
 	if err := p.env.Store.Do(r.Context(), rotate); err != nil {
 		return nil, p.fault(r, err)
 	}
@@ -79,89 +80,98 @@ func (p *provider) exchange(r *http.Request, c *client, form url.Values) (*oidc.
 	if form.Get("redirect_uri") != g.RedirectURI || !proved {
 		return nil, cmp.Or(p.end(r, c, key, g.Account, "mismatch"), errGrant)
 	}
-	if p.env.Now().Sub(g.Checked) >= recheck {
-		if refused := p.stillWelcome(r, c, key, g.Account); refused != nil {
+	var a account.Account
+	if p.env.Now().Sub(g.Checked) >= recheck || len(g.IDClaims) > 0 {
+		var refused *oidc.Error
+		if a, refused = p.stillWelcome(r, c, key, g.Account); refused != nil {
 			return nil, refused
 		}
 	}
 	p.record(r, "oidc.token", "ok", c, g.Account)
-	return p.tokens(c, g, code[:locatorLen], g.Scope, next, g.Nonce)
+	locator := code[:locatorLen]
+	return p.tokens(c, g, a, issued{locator: locator, scope: g.Scope, refresh: next + "." + p.sealHolder(c, locator, g), nonce: g.Nonce})
 }
 
 // refresh goes on to the next refresh token (RFC 6749 section 6). The account
 // is asked for first: a directory that does not answer must not use a token
 // up.
 func (p *provider) refresh(r *http.Request, c *client, form url.Values) (*oidc.AccessTokenResponse, *oidc.Error) {
-	token := form.Get("refresh_token")
-	if token == "" {
+	if form.Get("refresh_token") == "" {
 		return nil, badRequest("refresh_token is missing")
 	}
-	presented, id, ok := parseRefresh(token)
+	t, ok := p.parseRefresh(c, form.Get("refresh_token"))
 	if !ok {
 		return nil, errGrant
 	}
-	key := c.key(presented[:locatorLen])
-	if refused := p.narrower(r, key, form.Get("scope")); refused != nil {
+	scope, ok := narrowed(t.Scope, form.Get("scope"))
+	if !ok {
+		return nil, &oidc.Error{ErrorType: oidc.InvalidScope, Description: "more than was granted"}
+	}
+	key := c.key(t.locator())
+	a, refused := p.stillWelcome(r, c, key, t.Account)
+	if refused != nil {
 		return nil, refused
 	}
-	if refused := p.stillWelcome(r, c, key, id); refused != nil {
-		return nil, refused
-	}
-	next := p.successor(presented)
-	rotate := &store.Rotate{Key: key, Field: fieldSecret, From: refreshHash(presented), To: refreshHash(next),
-		Grace: refreshGrace, Extend: p.refreshIdle}
+	next := p.successor(t.text)
+	rotate := &store.Rotate{Key: key, Field: fieldSecret, From: refreshHash(t.text), To: refreshHash(next),
+		Grace: refreshGrace, Extend: c.refreshIdle}
 	if err := p.env.Store.Do(r.Context(), rotate); err != nil {
 		return nil, p.fault(r, err)
 	}
 	if rotate.Outcome != store.Taken {
 		return nil, p.unusable(r, c, rotate, "oidc.refresh")
 	}
-	g := grantOf(rotate.Fields)
-	if g.Account != id { // another account's name was put on it
-		return nil, cmp.Or(p.end(r, c, key, g.Account, "mismatch"), errGrant)
-	}
-	scope := g.Scope
-	if asked := strings.Fields(form.Get("scope")); len(asked) > 0 {
-		scope = strings.Join(asked, " ")
-	}
-	p.record(r, "oidc.refresh", "ok", c, id)
+	p.record(r, "oidc.refresh", "ok", c, t.Account)
 	// Core section 12.2: the ID token of a refresh has no nonce.
-	return p.tokens(c, g, presented[:locatorLen], scope, next, "")
+	return p.tokens(c, grantOf(rotate.Fields), a, issued{locator: t.locator(), scope: scope, refresh: next + "." + t.tail})
 }
 
-// narrower refuses a scope that was not granted. It costs a round trip of its
-// own, which only those pay who send one: the token must not be used up by it.
-func (p *provider) narrower(r *http.Request, key store.Key, asked string) *oidc.Error {
+// narrowed is the scope of an access token by a refresh: what was granted, or
+// the part of it that was asked for. It is false for anything else.
+func narrowed(granted, asked string) (string, bool) {
 	if asked == "" {
-		return nil
+		return granted, true
 	}
-	read := &store.Read{Key: key}
-	if err := p.env.Store.Do(r.Context(), read); err != nil {
-		return p.fault(r, err)
-	}
-	if read.Fields == nil {
-		return errGrant
-	}
-	granted := strings.Fields(grantOf(read.Fields).Scope)
 	for _, scope := range strings.Fields(asked) {
-		if !slices.Contains(granted, scope) {
-			return &oidc.Error{ErrorType: oidc.InvalidScope, Description: "more than was granted"}
+		if !contains(granted, scope) {
+			return "", false
 		}
 	}
-	return nil
+	return strings.Join(strings.Fields(asked), " "), true
+}
+
+// clientCredentials gives a client a token of its own (RFC 6749 section 4.4).
+// It is about no person, so no scope of a person is in it; it has a record, so
+// that it can be revoked.
+func (p *provider) clientCredentials(r *http.Request, c *client, form url.Values) (*oidc.AccessTokenResponse, *oidc.Error) {
+	if !c.ClientCredentials {
+		return nil, &oidc.Error{ErrorType: oidc.UnauthorizedClient}
+	}
+	if form.Get("scope") != "" {
+		return nil, &oidc.Error{ErrorType: oidc.InvalidScope, Description: "scopes are about people, and this token is about none"}
+	}
+	code := newCode("")
+	g := grant{Subject: c.ID}
+	create := p.create(c, code, store.Key{}, g)
+	create.TTL = p.accessLife
+	if err := p.env.Store.Do(r.Context(), create); err != nil {
+		return nil, p.fault(r, err)
+	}
+	p.record(r, "oidc.token", "client", c, "")
+	return p.access(c, g, code[:locatorLen], "")
 }
 
 // stillWelcome reads the account afresh. One that may no longer enter loses
 // the grant (requirement R15).
-func (p *provider) stillWelcome(r *http.Request, c *client, key store.Key, id account.ID) *oidc.Error {
-	_, ok, err := p.account(r.Context(), c, id)
+func (p *provider) stillWelcome(r *http.Request, c *client, key store.Key, id account.ID) (account.Account, *oidc.Error) {
+	a, ok, err := p.account(r.Context(), c, id)
 	switch {
 	case err != nil:
-		return p.fault(r, err)
+		return a, p.fault(r, err)
 	case !ok:
-		return cmp.Or(p.end(r, c, key, id, "account_refused"), errGrant)
+		return a, cmp.Or(p.end(r, c, key, id, "account_refused"), errGrant)
 	}
-	return nil
+	return a, nil
 }
 
 // account reads an account, and says whether it may enter.
@@ -191,60 +201,53 @@ func (p *provider) end(r *http.Request, c *client, key store.Key, id account.ID,
 	return nil
 }
 
-func (p *provider) tokens(c *client, g grant, locator, scope, next, nonce string) (*oidc.AccessTokenResponse, *oidc.Error) {
-	now := p.env.Now()
-	answer := &oidc.AccessTokenResponse{
-		AccessToken:  p.sealAccess(c, locator, scope, g.Account),
-		TokenType:    oidc.BearerToken,
-		RefreshToken: refreshToken(next, g.Account),
-		ExpiresIn:    uint64(p.accessLife.Seconds()),
-		Scope:        strings.Fields(scope),
+// issued is what an answer of the token endpoint says beyond its grant.
+type issued struct {
+	locator, scope string
+	refresh        string
+	nonce          string
+}
+
+// tokens answers with all the tokens of a grant. The account is only looked at
+// for claims that were asked for in the ID token.
+func (p *provider) tokens(c *client, g grant, a account.Account, i issued) (*oidc.AccessTokenResponse, *oidc.Error) {
+	answer, refused := p.access(c, g, i.locator, i.scope)
+	if refused != nil {
+		return nil, refused
 	}
+	answer.RefreshToken = i.refresh
+	now := p.env.Now()
 	claims := &oidc.IDTokenClaims{SessionID: g.SID, TokenClaims: oidc.TokenClaims{
-		Issuer: p.env.Issuer, Subject: string(g.Account), Audience: oidc.Audience{c.ID},
-		IssuedAt: oidc.FromTime(now), Expiration: oidc.FromTime(now.Add(idTokenLife)),
-		AuthTime: oidc.FromTime(g.AuthTime), Nonce: nonce, AuthenticationMethodsReferences: g.Methods,
+		Issuer: p.env.Issuer, Subject: g.Subject, Audience: oidc.Audience{c.ID},
+		IssuedAt: oidc.FromTime(now), Expiration: oidc.FromTime(now.Add(idTokenLife)), AuthTime: oidc.FromTime(g.AuthTime), Nonce: i.nonce,
+		AuthenticationContextClassReference: acr(g.Methods), AuthenticationMethodsReferences: g.Methods,
 	}}
+	if len(g.IDClaims) > 0 {
+		claims.Claims = p.named(c, a, g.IDClaims)
+	}
 	var err error
 	if claims.AccessTokenHash, err = oidc.ClaimHash(answer.AccessToken, jose.SignatureAlgorithm(c.SigningAlgorithm)); err == nil {
 		answer.IDToken, err = p.sign(c, typeID, claims)
 	}
 	if err != nil {
-		p.env.Logger.Error("oidc: ID token not signed", "err", err)
-		return nil, oidc.ErrServerError()
+		return nil, p.unsignable(err)
 	}
 	return answer, nil
 }
 
-// authenticated reads the form and finds out which client sent it, by the
-// methods of RFC 6749 section 2.3.1, of which it must use one. What stands in
-// the URL is not looked at.
-func (p *provider) authenticated(r *http.Request) (url.Values, *client, *oidc.Error) {
-	if r.ParseForm() != nil {
-		return nil, nil, badRequest("the form cannot be read")
+// access answers with an access token alone.
+func (p *provider) access(c *client, g grant, locator, scope string) (*oidc.AccessTokenResponse, *oidc.Error) {
+	token, err := p.accessToken(c, g, locator, scope)
+	if err != nil {
+		return nil, p.unsignable(err)
 	}
-	form := r.PostForm
-	if !once(form) {
-		return nil, nil, badRequest("a parameter is given twice")
-	}
-	id, presented := form.Get("client_id"), form.Get("client_secret")
-	if user, password, ok := r.BasicAuth(); ok {
-		headerID, err1 := url.QueryUnescape(user)
-		headerSecret, err2 := url.QueryUnescape(password)
-		if err1 != nil || err2 != nil {
-			return nil, nil, errClient
-		}
-		if presented != "" || id != "" && id != headerID {
-			return nil, nil, badRequest("the client authenticates in two ways")
-		}
-		id, presented = headerID, headerSecret
-	}
-	c := p.clients[id]
-	if c == nil || !c.accepts(presented) {
-		p.record(r, "oidc.client", "rejected", c, "")
-		return nil, nil, errClient
-	}
-	return form, c, nil
+	return &oidc.AccessTokenResponse{AccessToken: token, TokenType: oidc.BearerToken,
+		ExpiresIn: uint64(p.accessLife.Seconds()), Scope: strings.Fields(scope)}, nil
+}
+
+func (p *provider) unsignable(err error) *oidc.Error {
+	p.env.Logger.Error("oidc: token not signed", "err", err)
+	return oidc.ErrServerError()
 }
 
 // fault turns an error of the store or the directory into an answer that asks

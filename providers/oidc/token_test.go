@@ -100,7 +100,7 @@ func TestExchange(t *testing.T) {
 		for name, header := range map[string]string{
 			"wrong": "Basic " + base64.StdEncoding.EncodeToString([]byte("w:wrong")),
 			"empty": "Basic " + base64.StdEncoding.EncodeToString([]byte("w:")),
-			"other": "Basic " + base64.StdEncoding.EncodeToString([]byte("w:secret+of+x")),
+			"other": "Basic " + base64.StdEncoding.EncodeToString([]byte("w:the+secret+of+client+x")),
 			"none":  "",
 		} {
 			form := codeForm(code)

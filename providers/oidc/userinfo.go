@@ -3,6 +3,7 @@ package oidc
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -23,13 +24,18 @@ func (p *provider) userinfo(w http.ResponseWriter, r *http.Request) {
 		challenge(w, errToken)
 		return
 	}
-	a, refused := p.holder(r, t, c)
+	a, g, refused := p.holder(r, t, c)
+	if refused == nil && t.Account == "" { // of a client: about nobody
+		refused = errToken
+	}
 	if refused != nil {
 		p.record(r, "oidc.userinfo", string(refused.ErrorType), c, t.Account)
 		challenge(w, refused)
 		return
 	}
-	respond(w, http.StatusOK, c.claims(a, t.Scope))
+	claims := p.claims(c, a, t.Scope, g.UserinfoClaims)
+	claims["sub"] = g.Subject
+	respond(w, http.StatusOK, claims)
 }
 
 var errToken = &oidc.Error{ErrorType: "invalid_token"}
@@ -58,25 +64,30 @@ func bearer(r *http.Request) (string, *oidc.Error) {
 	return strings.TrimSpace(token + posted), nil
 }
 
-// holder returns the account of an access token whose grant lives and which may
-// still enter.
-func (p *provider) holder(r *http.Request, t access, c *client) (account.Account, *oidc.Error) {
+// holder returns the account and the grant of an access token: the grant lives
+// and the account may still enter. A token of client credentials has no
+// account.
+func (p *provider) holder(r *http.Request, t access, c *client) (account.Account, grant, *oidc.Error) {
 	key := c.key(t.Locator)
 	read := &store.Read{Key: key}
 	if err := p.env.Store.Do(r.Context(), read); err != nil {
-		return account.Account{}, p.fault(r, err)
+		return account.Account{}, grant{}, p.fault(r, err)
 	}
 	if read.Fields == nil {
-		return account.Account{}, errToken
+		return account.Account{}, grant{}, errToken
+	}
+	g := grantOf(read.Fields)
+	if t.Account == "" {
+		return account.Account{}, g, nil
 	}
 	a, ok, err := p.account(r.Context(), c, t.Account)
 	if err != nil {
-		return a, p.fault(r, err)
+		return a, g, p.fault(r, err)
 	}
 	if !ok {
-		return a, cmp.Or(p.end(r, c, key, t.Account, "account_refused"), errToken)
+		return a, g, cmp.Or(p.end(r, c, key, t.Account, "account_refused"), errToken)
 	}
-	return a, nil
+	return a, g, nil
 }
 
 // challenge refuses a bearer of a token (RFC 6750 section 3).
@@ -93,8 +104,8 @@ func challenge(w http.ResponseWriter, e *oidc.Error) {
 	}
 }
 
-// introspect tells a client about its own tokens (RFC 7662). Of others' it
-// learns nothing.
+// introspect tells a client about its own tokens, and an API about those that
+// are for it (RFC 7662). Of others they learn nothing.
 func (p *provider) introspect(w http.ResponseWriter, r *http.Request) {
 	form, c, refused := p.authenticated(r)
 	if refused == nil && c.Public {
@@ -107,7 +118,11 @@ func (p *provider) introspect(w http.ResponseWriter, r *http.Request) {
 		refuse(w, refused)
 		return
 	}
-	answer, refused := p.examine(r, c, form.Get("token"))
+	examine := p.examineAccess
+	if _, ok := p.parseRefresh(c, form.Get("token")); ok {
+		examine = p.examineRefresh
+	}
+	answer, refused := examine(r, c, form.Get("token"))
 	if refused != nil {
 		refuse(w, refused)
 		return
@@ -115,35 +130,40 @@ func (p *provider) introspect(w http.ResponseWriter, r *http.Request) {
 	respond(w, http.StatusOK, answer)
 }
 
-func (p *provider) examine(r *http.Request, c *client, token string) (*oidc.IntrospectionResponse, *oidc.Error) {
-	inactive := &oidc.IntrospectionResponse{}
-	if text, id, ok := parseRefresh(token); ok {
-		read := &store.Read{Key: c.key(text[:locatorLen])}
-		if err := p.env.Store.Do(r.Context(), read); err != nil {
-			return nil, p.fault(r, err)
-		}
-		g := grantOf(read.Fields)
-		if read.Fields[fieldSecret] != refreshHash(text) || g.Account != id {
-			return inactive, nil
-		}
-		return &oidc.IntrospectionResponse{Active: true, Scope: strings.Fields(g.Scope), ClientID: c.ID, TokenType: "refresh_token",
-			Subject: string(id), Issuer: p.env.Issuer, Audience: oidc.Audience{c.ID}, AuthTime: oidc.FromTime(g.AuthTime),
-			Expiration: oidc.FromTime(p.env.Now().Add(read.TTL))}, nil
+func (p *provider) examineRefresh(r *http.Request, c *client, token string) (*oidc.IntrospectionResponse, *oidc.Error) {
+	t, _ := p.parseRefresh(c, token)
+	read := &store.Read{Key: c.key(t.locator())}
+	if err := p.env.Store.Do(r.Context(), read); err != nil {
+		return nil, p.fault(r, err)
 	}
+	if read.Fields[fieldSecret] != refreshHash(t.text) {
+		return &oidc.IntrospectionResponse{}, nil
+	}
+	g := grantOf(read.Fields)
+	return &oidc.IntrospectionResponse{Active: true, Scope: strings.Fields(g.Scope), ClientID: c.ID, TokenType: "refresh_token",
+		Subject: g.Subject, Issuer: p.env.Issuer, Audience: oidc.Audience{c.ID}, AuthTime: oidc.FromTime(g.AuthTime),
+		Expiration: oidc.FromTime(p.env.Now().Add(read.TTL))}, nil
+}
+
+func (p *provider) examineAccess(r *http.Request, c *client, token string) (*oidc.IntrospectionResponse, *oidc.Error) {
 	t, owner, ok := p.openAccess(token)
-	if !ok || owner != c {
-		return inactive, nil
+	if !ok || !slices.Contains(owner.audience(), c.ID) {
+		return &oidc.IntrospectionResponse{}, nil
 	}
-	a, refused := p.holder(r, t, c)
+	a, g, refused := p.holder(r, t, owner)
 	switch {
 	case refused == errToken:
-		return inactive, nil
+		return &oidc.IntrospectionResponse{}, nil
 	case refused != nil:
 		return nil, refused
 	}
-	return &oidc.IntrospectionResponse{Active: true, Scope: strings.Fields(t.Scope), ClientID: c.ID, TokenType: oidc.BearerToken,
-		Subject: string(t.Account), Username: a.Login, Issuer: p.env.Issuer, Audience: oidc.Audience{c.ID},
-		IssuedAt: oidc.Time(t.Issued), Expiration: oidc.Time(t.Expires)}, nil
+	answer := &oidc.IntrospectionResponse{Active: true, Scope: strings.Fields(t.Scope), ClientID: owner.ID, TokenType: oidc.BearerToken,
+		Subject: g.Subject, Issuer: p.env.Issuer, Audience: owner.audience(), IssuedAt: oidc.Time(t.Issued), Expiration: oidc.Time(t.Expires)}
+	if t.Account != "" {
+		answer.Username, _ = owner.Username(a, p.env.Keys)
+		answer.AuthTime, answer.AuthenticationMethodsReferences = oidc.FromTime(g.AuthTime), g.Methods
+	}
+	return answer, nil
 }
 
 // revoke ends the grant of a token, with everything issued from it (RFC 7009
@@ -170,8 +190,8 @@ func (p *provider) revoke(w http.ResponseWriter, r *http.Request) {
 // revocable returns where the grant of a token is and whose it is; nothing for
 // what is no token of this client.
 func (p *provider) revocable(c *client, token string) (string, account.ID) {
-	if text, id, ok := parseRefresh(token); ok {
-		return text[:locatorLen], id
+	if t, ok := p.parseRefresh(c, token); ok {
+		return t.locator(), t.Account
 	}
 	if t, owner, ok := p.openAccess(token); ok && owner == c {
 		return t.Locator, t.Account

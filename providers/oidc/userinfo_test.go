@@ -152,11 +152,14 @@ func TestDiscovery(t *testing.T) {
 	p := plain.get("/.well-known/openid-configuration")
 	got := decode(t, p)
 	for key, value := range map[string]any{
-		"issuer": r.issuer, "request_parameter_supported": false, "request_uri_parameter_supported": false,
-		"claims_parameter_supported": false, "authorization_response_iss_parameter_supported": true,
+		"issuer": r.issuer, "request_parameter_supported": true, "request_uri_parameter_supported": false,
+		"claims_parameter_supported": true, "authorization_response_iss_parameter_supported": true,
 		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
 		"response_types_supported": []any{"code"}, "response_modes_supported": []any{"query", "form_post"},
-		"grant_types_supported":                 []any{"authorization_code", "refresh_token"},
+		"grant_types_supported":                 []any{"authorization_code", "refresh_token", "client_credentials"},
+		"subject_types_supported":               []any{"public", "pairwise"},
+		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+		"pushed_authorization_request_endpoint": r.issuer + "/oidc/par",
 		"code_challenge_methods_supported":      []any{"S256"},
 		"id_token_signing_alg_values_supported": []any{"RS256", "ES256"},
 		"token_endpoint":                        r.issuer + "/oidc/token",
