@@ -2,10 +2,14 @@ package registry
 
 import "strings"
 
-// Difference shows an operator where two service URLs part: what they share,
-// shortened, and what each goes on with. Tickets are left out.
-func Difference(issued, validated string) (at int, one, other string) {
-	issued, validated = withoutTicket(issued), withoutTicket(validated)
+// Difference shows an operator where two service URLs part: how many bytes
+// they share and what each goes on with, in the normal form of the service of
+// the first. Tickets are left out.
+func (r *Registry) Difference(issued, validated string) (at int, one, other string) {
+	if a, b, ok := r.forms(issued, validated); ok {
+		issued, validated = a, b
+	}
+	issued, validated = hidden(issued), hidden(validated)
 	for at < len(issued) && at < len(validated) && issued[at] == validated[at] {
 		at++
 	}
@@ -14,9 +18,9 @@ func Difference(issued, validated string) (at int, one, other string) {
 
 // Shown is a service URL as a log may hold it: without a ticket, and not
 // longer than a line.
-func Shown(service string) string { return excerpt(withoutTicket(service)) }
+func Shown(service string) string { return excerpt(hidden(service)) }
 
-func withoutTicket(service string) string {
+func hidden(service string) string {
 	before, rest, found := strings.Cut(service, "ticket=")
 	if !found {
 		return service
