@@ -158,7 +158,7 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, view 
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; form-action 'self'"+
-		formActions(view.frame().FormTargets)+"; frame-ancestors 'none'; base-uri 'none'")
+		schemes(view.frame().FormTargets)+frameSources(view.frame().Embeds)+"; frame-ancestors 'none'; base-uri 'none'")
 	w.WriteHeader(status)
 	_, _ = out.WriteTo(w) // the browser has gone: nobody is left to tell
 }
@@ -184,12 +184,13 @@ func (p *Pages) execute(out *bytes.Buffer, r *http.Request, lang string, view Vi
 	return page.Execute(out, data)
 }
 
-// formActions are the sources of form-action for the places to which an answer
-// to the form may redirect. Chromium holds every redirect after a form against
+// schemes are the sources of form-action for the places to which an answer to
+// the form may redirect. Chromium holds every redirect after a form against
 // the directive, those of the application included: one that sends people on
 // to another origin, as a broker does, would end on a dead page if its own
-// origin alone were named. So it is the scheme that is.
-func formActions(targets []string) string {
+// origin alone were named. So it is the scheme that is; the same goes for what
+// is loaded in frames.
+func schemes(targets []string) string {
 	var schemes []string
 	for _, target := range targets {
 		if u, err := url.Parse(target); err == nil && u.Scheme != "" {
@@ -198,6 +199,14 @@ func formActions(targets []string) string {
 	}
 	slices.Sort(schemes)
 	return strings.Join(slices.Compact(schemes), "")
+}
+
+// frameSources is the directive for a page with frames.
+func frameSources(embeds []string) string {
+	if len(embeds) == 0 {
+		return ""
+	}
+	return "; frame-src" + schemes(embeds)
 }
 
 // favicon is the house in sixteen pixels, within the page so that it costs no

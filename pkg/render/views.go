@@ -25,6 +25,8 @@ type Frame struct {
 	// the redirect URI of the application. Without them the browser follows no
 	// redirect away from this site.
 	FormTargets []string
+	// Embeds are the URLs that the page loads in frames; none when empty.
+	Embeds []string
 	// Return is the local path to come back to from a detour by one of the
 	// doors; empty without one.
 	Return string
@@ -174,6 +176,16 @@ type LoggedOut struct {
 	// ContinueURL leads back to a registered application, whose name is
 	// Frame.Destination; empty without one.
 	ContinueURL string
+	// Farewells are URLs by which the browser tells applications of the end:
+	// the page loads them out of sight.
+	Farewells []string
+}
+
+// Warn asks somebody who is signed in whether an application may know it. It
+// posts nothing but Frame.Hidden.
+type Warn struct {
+	Frame
+	Login string
 }
 
 // SignedIn is where somebody arrives who is signed in and came for no
@@ -310,6 +322,12 @@ func (v FormPost) frame() Frame {
 	return v.Frame
 }
 
+// frame lets the farewells be loaded.
+func (v LoggedOut) frame() Frame {
+	v.Frame.Embeds = v.Farewells
+	return v.Frame
+}
+
 // HelpPage tells whom to ask.
 type HelpPage struct{ Frame }
 
@@ -341,6 +359,7 @@ func (Login) Page() string         { return "login" }
 func (Problem) Page() string       { return "error" }
 func (LogoutConfirm) Page() string { return "logout-confirm" }
 func (LoggedOut) Page() string     { return "loggedout" }
+func (Warn) Page() string          { return "warn" }
 func (SignedIn) Page() string      { return "signedin" }
 func (Grace) Page() string         { return "grace" }
 func (Refused) Page() string       { return "refused" }
@@ -363,7 +382,7 @@ func (Box) Page() string           { return "box" }
 func (BoxMessage) Page() string    { return "box-message" }
 
 // pageViews are the pages that must be there.
-var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, SignedIn{}, Grace{}, Refused{},
+var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, Warn{}, SignedIn{}, Grace{}, Refused{},
 	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Sent{}, Code{}, Opened{}, Password{},
 	Done{}, Expired{}, FormPost{}, HelpPage{}, Accessibility{}, Box{}, BoxMessage{}}
 

@@ -131,8 +131,8 @@ func (m *Mux) Machine(pattern string, h http.Handler) { m.handle(pattern, h, fal
 
 func (m *Mux) handle(pattern string, h http.Handler, page bool) {
 	method, path, ok := strings.Cut(pattern, " ")
-	if !ok || !allowed(method) {
-		panic("web: pattern " + pattern + " must begin with GET, POST or OPTIONS")
+	if !ok || !allowed(method) && method != http.MethodDelete {
+		panic("web: pattern " + pattern + " must begin with GET, POST, DELETE or OPTIONS")
 	}
 	h = http.StripPrefix(m.base, h)
 	m.routes.Handle(method+" "+m.base+path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package cas
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -11,6 +12,7 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
 // assertion is what a ticket stands for. It is settled when the ticket is
@@ -25,6 +27,13 @@ type assertion struct {
 	// NewLogin: the credentials were given for this ticket.
 	NewLogin bool `json:"new_login,omitempty"`
 	LongTerm bool `json:"long_term,omitempty"`
+	// Session is the name of the record from which the ticket hangs, for what
+	// is granted on it. Its tag is the ticket's.
+	Session string `json:"session"`
+	// Proxies are the services that came between, the most recent first.
+	Proxies []string `json:"proxies,omitempty"`
+
+	Placement registry.Placement `json:"placement,omitempty"`
 }
 
 type attribute struct {
@@ -32,16 +41,20 @@ type attribute struct {
 	Values []string `json:"v"`
 }
 
-func (p *protocol) assert(a ask, s *session.Session) assertion {
+// assert settles what a ticket for this ask says of a session, which is known
+// to the store as under.
+func (p *protocol) assert(a ask, s *session.Session, under store.Key) assertion {
 	user, _ := a.party.Username(s.Account, p.env.Keys) // Admit has seen that there is one
 	out := assertion{
-		Service:  a.service.String(),
-		Party:    a.party.Name,
-		Account:  s.Account.ID,
-		User:     user,
-		AuthTime: s.AuthTime.UTC(),
-		NewLogin: s.FromCredentials,
-		LongTerm: s.LongTerm,
+		Service:   a.service.String(),
+		Party:     a.party.Name,
+		Account:   s.Account.ID,
+		User:      user,
+		AuthTime:  s.AuthTime.UTC(),
+		NewLogin:  s.FromCredentials,
+		LongTerm:  s.LongTerm,
+		Session:   under.Name,
+		Placement: a.party.Placement,
 	}
 	for _, told := range a.party.Release(s.Account) {
 		values := slices.Clone(told.Values)
@@ -52,6 +65,19 @@ func (p *protocol) assert(a ask, s *session.Session) assertion {
 	}
 	return out
 }
+
+// all are the attributes of the answer: those of every answer in the order that
+// the schema gives them (CAS 3.0.3 appendix A), then those released.
+func (a assertion) all() []attribute {
+	return append([]attribute{
+		{registry.AttributeDate, []string{a.date()}},
+		{registry.AttributeLongTerm, []string{strconv.FormatBool(a.LongTerm)}},
+		{registry.AttributeNewLogin, []string{strconv.FormatBool(a.NewLogin)}},
+	}, a.Attributes...)
+}
+
+// date is an xs:dateTime.
+func (a assertion) date() string { return a.AuthTime.UTC().Format(time.RFC3339) }
 
 const assertionField = "assertion"
 

@@ -108,7 +108,14 @@ func TestL5(t *testing.T) {
 	if !strings.Contains(a.Header.Get("Content-Security-Policy"), "form-action 'self' http:") {
 		t.Errorf("POST: the policy forbids the form: %s", a.Header.Get("Content-Security-Policy"))
 	}
-	for _, method := range []string{"GET", "HEADER", "PUT", "post"} {
+	a = b.get("/cas/login", "service", app+"?x=1", "method", "HEADER")
+	if a.StatusCode != http.StatusOK || a.Header.Get("Service") != app+"?x=1" || !strings.HasPrefix(a.Header.Get("Ticket"), "ST-") || a.body != "" {
+		t.Errorf("HEADER: %d %v %s", a.StatusCode, a.Header, a.body)
+	}
+	if got := h.validate("serviceValidate", "service", app+"?x=1", "ticket", a.Header.Get("Ticket")); got.user != "alice" {
+		t.Errorf("HEADER: %s", got.body)
+	}
+	for _, method := range []string{"GET", "PUT", "post"} {
 		if a := b.get("/cas/login", "service", app, "method", method); a.ticket() == "" {
 			t.Errorf("%s: no redirect with a ticket but %d", method, a.StatusCode)
 		}

@@ -141,7 +141,7 @@ func TestClosest(t *testing.T) {
 // service.
 func TestConfig(t *testing.T) {
 	for _, c := range []struct{ section, want string }{
-		{`{"services":[{"name":"A","url":"https://a.example/"},{"name":"Moodle"}]}`, "services[1] (Moodle): give exactly one of url, prefix and loopback"},
+		{`{"services":[{"name":"A","url":"https://a.example/"},{"name":"Moodle"}]}`, "services[1] (Moodle): give exactly one of url, prefix, pattern and loopback"},
 		{`{"services":[{"name":"A","url":"https://a.example/","loopback":true}]}`, "services[0] (A): give exactly one"},
 		{`{"services":[{"url":"https://a.example/"}]}`, "services[0].name: is missing"},
 		{`{"services":[{"name":"A","url":"http://a.example/"}]}`, "services[0] (A).url: must be https"},

@@ -1,125 +1,169 @@
 package cas
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
-// failure is why a ticket is not accepted (CAS 3.0.3 section 2.5.3).
+// failure is why a request is not granted (CAS 3.0.3 sections 2.5.3 and 2.7.3).
 type failure struct{ code, description string }
 
 const (
-	codeRequest  = "INVALID_REQUEST"
-	codeTicket   = "INVALID_TICKET"
-	codeService  = "INVALID_SERVICE"
-	codeProxy    = "UNAUTHORIZED_SERVICE_PROXY"
-	codeInternal = "INTERNAL_ERROR"
+	codeRequest     = "INVALID_REQUEST"
+	codeTicket      = "INVALID_TICKET"
+	codeTicketSpec  = "INVALID_TICKET_SPEC"
+	codeService     = "INVALID_SERVICE"
+	codeMayNotProxy = "UNAUTHORIZED_SERVICE_PROXY"
+	codeCallback    = "INVALID_PROXY_CALLBACK"
+	codeMayNotEnter = "UNAUTHORIZED_SERVICE"
+	codeInternal    = "INTERNAL_ERROR"
+)
+
+// tickets are those that an endpoint takes.
+type tickets bool
+
+const (
+	onlyIssued  tickets = false
+	alsoProxied tickets = true
 )
 
 // validate answers /cas/validate (section 2.4).
 func (p *protocol) validate(w http.ResponseWriter, r *http.Request) {
 	given, failed := parameters(r)
-	if failed == nil {
-		delete(given, "pgtUrl") // CAS 1 knows no proxies
-	}
-	p.answer(w, r, plainText{}, given, failed)
+	delete(given, "pgtUrl") // CAS 1 knows no proxies
+	p.answer(w, r, plainText{}, onlyIssued, given, failed)
 }
 
 // serviceValidate answers /cas/serviceValidate and its sisters (sections 2.5,
-// 2.6 and 2.8). They differ only in proxy tickets, of which there are none.
-func (p *protocol) serviceValidate(w http.ResponseWriter, r *http.Request) {
-	given, failed := parameters(r)
-	var in format = asXML{}
-	switch given["format"] {
-	case "", "XML":
-	case "JSON":
-		in = asJSON{}
-	default:
-		failed = &failure{codeRequest, "The format is none of XML and JSON."}
-	}
-	p.answer(w, r, in, given, failed)
-}
-
-func (p *protocol) answer(w http.ResponseWriter, r *http.Request, in format, given map[string]string, failed *failure) {
-	var a assertion
-	if failed == nil {
-		var err error
-		if a, failed, err = p.redeem(r, given); err != nil {
-			p.env.Logger.LogAttrs(r.Context(), slog.LevelError, "cas: a ticket could not be looked up", slog.Any("error", err))
-			w.Header().Set("Retry-After", "5")
-			write(w, http.StatusServiceUnavailable, in, a, &failure{codeInternal, "The ticket could not be looked up. Try again."})
-			return
+// 2.6 and 2.8).
+func (p *protocol) serviceValidate(takes tickets) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		given, failed := parameters(r)
+		in, unknown := formatOf(given["format"], ofValidation)
+		if unknown != nil {
+			failed = unknown
 		}
+		p.answer(w, r, in, takes, given, failed)
 	}
-	// A refusal is a 200 as well: clients in Java see no body of a 400.
-	write(w, http.StatusOK, in, a, failed)
 }
 
 // parameters reads what the ticket must not be spent for when it is wrong.
 func parameters(r *http.Request) (map[string]string, *failure) {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, &failure{codeRequest, "The query cannot be read."}
+	given, failed := read(r, "service", "ticket", "renew", "format", "pgtUrl")
+	if failed == nil && (given["service"] == "" || given["ticket"] == "") {
+		failed = &failure{codeRequest, "Both service and ticket are required."}
 	}
-	given, err := single(values, "service", "ticket", "renew", "format", "pgtUrl")
-	switch {
-	case err != nil:
+	return given, failed
+}
+
+// read takes the parameters of a program's request, from its query and from a
+// posted form.
+func read(r *http.Request, names ...string) (map[string]string, *failure) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err == nil {
+		err = r.ParseForm()
+	}
+	if err != nil {
+		return nil, &failure{codeRequest, "The parameters cannot be read."}
+	}
+	for name, more := range r.PostForm {
+		values[name] = append(values[name], more...)
+	}
+	given, err := single(values, names...)
+	if err != nil {
 		return nil, &failure{codeRequest, "A parameter is given twice."}
-	case given["service"] == "" || given["ticket"] == "":
-		return given, &failure{codeRequest, "Both service and ticket are required."}
 	}
 	return given, nil
+}
+
+// answer redeems the ticket and tells what became of it.
+func (p *protocol) answer(w http.ResponseWriter, r *http.Request, in format, takes tickets, given map[string]string, failed *failure) {
+	var a assertion
+	var iou string
+	if failed == nil {
+		var err error
+		if a, iou, failed, err = p.redeem(r, takes, given); err != nil {
+			p.unavailable(w, r, in, err)
+			return
+		}
+	}
+	write(w, http.StatusOK, in, func(out *bytes.Buffer) {
+		if failed != nil {
+			in.failure(out, *failed)
+			return
+		}
+		in.success(out, a, iou)
+	})
+}
+
+// unavailable says that nothing is known.
+func (p *protocol) unavailable(w http.ResponseWriter, r *http.Request, in format, err error) {
+	p.env.Logger.LogAttrs(r.Context(), slog.LevelError, "cas: a ticket could not be looked up", slog.Any("error", err))
+	w.Header().Set("Retry-After", "5")
+	write(w, http.StatusServiceUnavailable, in, func(out *bytes.Buffer) {
+		in.failure(out, failure{codeInternal, "The ticket could not be looked up. Try again."})
+	})
 }
 
 // redeem spends the ticket, then looks whether it was good for what is asked:
 // there is one attempt, whatever its outcome (section 3.1.1). The error says
 // that nothing is known.
-func (p *protocol) redeem(r *http.Request, given map[string]string) (assertion, *failure, error) {
-	take, err := p.tickets.Redeem(r.Context(), given["ticket"])
+func (p *protocol) redeem(r *http.Request, takes tickets, given map[string]string) (a assertion, iou string, failed *failure, err error) {
+	book, isProxied := p.issued, strings.HasPrefix(given["ticket"], p.proxied.Prefix)
+	if isProxied {
+		book = p.proxied
+	}
+	take, err := book.Redeem(r.Context(), given["ticket"])
 	if err != nil {
-		return assertion{}, nil, err
+		return a, "", nil, err
 	}
-	switch take.Outcome {
-	case store.Missing:
-		p.redeemed(r, assertion{}, "unknown")
-		return assertion{}, &failure{codeTicket, "The ticket is unknown or has expired."}, nil
-	case store.Spent:
-		p.redeemed(r, assertion{}, "spent")
-		return assertion{}, &failure{codeTicket, "The ticket was used before."}, nil
+	if take.Outcome != store.Missing {
+		if a, err = assertionOf(take.Fields); err != nil {
+			return a, "", nil, err
+		}
 	}
-	a, err := assertionOf(take.Fields)
+	switch {
+	case isProxied && takes != alsoProxied:
+		failed = &failure{codeTicketSpec, "This is a proxy ticket: it is good at proxyValidate only."}
+	case take.Outcome == store.Missing:
+		failed = &failure{codeTicket, "The ticket is unknown or has expired."}
+	case take.Outcome == store.Spent:
+		failed = &failure{codeTicket, "The ticket was used before."}
+	default:
+		failed = p.judge(r, a, given)
+	}
+	if failed == nil && given["pgtUrl"] != "" {
+		key, _ := book.Key(given["ticket"])
+		iou, failed, err = p.grant(r, a, store.Key{Tag: key.Tag, Name: a.Session}, given["pgtUrl"])
+	}
 	if err != nil {
-		return assertion{}, nil, err
+		return a, "", nil, err
 	}
-	failed := p.judge(r, a, given)
+	result := "ok"
 	if failed != nil {
-		p.redeemed(r, a, failed.code)
-		return assertion{}, failed, nil
+		result = failed.code
 	}
-	p.redeemed(r, a, "ok")
-	return a, nil, nil
+	p.record(r, audit.Event{Action: "ticket.redeem", Result: result, Account: a.Account, Party: a.Party})
+	return a, iou, failed, nil
 }
 
 func (p *protocol) judge(r *http.Request, a assertion, given map[string]string) *failure {
 	switch {
 	case !p.services.Same(a.Service, given["service"]):
-		at, issued, validated := registry.Difference(a.Service, given["service"])
+		at, issued, validated := p.services.Difference(a.Service, given["service"])
 		p.env.Logger.LogAttrs(r.Context(), slog.LevelWarn, "cas: the ticket was issued for another service URL",
-			slog.String("party", a.Party), slog.Int("same_up_to", at), slog.String("issued_for", issued), slog.String("validated_for", validated))
+			slog.String("party", a.Party), slog.String("issued_for", registry.Shown(a.Service)), slog.String("validated_for", registry.Shown(given["service"])),
+			slog.Int("same_up_to", at), slog.String("then", issued), slog.String("instead", validated))
 		return &failure{codeService, "The ticket was issued for another service."}
 	case set(given["renew"]) && !a.NewLogin:
 		return &failure{codeTicket, "The ticket comes from a session, and not from credentials given for it as renew demands."}
-	case given["pgtUrl"] != "":
-		return &failure{codeProxy, "The service may not act as a proxy."}
 	}
 	return nil
-}
-
-func (p *protocol) redeemed(r *http.Request, a assertion, result string) {
-	p.record(r, audit.Event{Action: "ticket.redeem", Result: result, Account: a.Account, Party: a.Party})
 }

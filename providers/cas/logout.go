@@ -1,0 +1,50 @@
+package cas
+
+import (
+	"net/http"
+
+	"github.com/loge-idp/loge/pkg/render"
+)
+
+// logout answers GET /cas/logout (section 2.3): it ends the session and leads
+// to the service, if it is registered. Services that are told by the browser
+// are told on a page of ours, which leads on.
+func (p *protocol) logout(w http.ResponseWriter, r *http.Request) {
+	s, err := p.env.Sessions.Current(r)
+	if err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return
+	}
+	var page render.LoggedOut
+	if s != nil {
+		page.Farewells = p.frontChannel(p.env.Sessions.Visits(s))
+	}
+	if !p.env.Logout(w, r) {
+		return
+	}
+	if to, party := p.afterLogout(r); party != nil {
+		if page.Farewells == nil {
+			redirect(w, r, to)
+			return
+		}
+		page.ContinueURL, page.Destination = to, party.Name
+	}
+	p.env.Pages.Render(w, r, http.StatusOK, page)
+}
+
+// afterLogout is where a logout leads; without a service nowhere.
+func (p *protocol) afterLogout(r *http.Request) (to string, party *Service) {
+	given, err := single(r.URL.Query(), "service", "url")
+	if err != nil {
+		return "", nil
+	}
+	wanted := given["service"]
+	if wanted == "" && p.config.LogoutURL {
+		wanted = given["url"]
+	}
+	a, party, err := p.registered(wanted)
+	if err != nil {
+		return "", nil
+	}
+	return a.Bare(), party
+}
