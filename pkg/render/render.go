@@ -42,6 +42,7 @@ type Config struct {
 type Pages struct {
 	site       site
 	base       string
+	host       string
 	secure     bool
 	now        func() time.Time
 	logger     *slog.Logger
@@ -62,6 +63,7 @@ func Open(config Config) (*Pages, error) {
 	}
 	p := &Pages{
 		base:   strings.TrimSuffix(issuer.Path, "/"),
+		host:   issuer.Hostname(),
 		secure: issuer.Scheme == "https",
 		now:    config.Now,
 		logger: config.Logger,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	texttemplate "text/template"
@@ -16,7 +17,7 @@ import (
 type set struct {
 	pages map[string]*htmltemplate.Template // by the name of the page
 	mails map[string]*htmltemplate.Template // by file name
-	texts map[string]*texttemplate.Template // by file name
+	texts map[string]*texttemplate.Template // by file name, of text messages with their folder
 }
 
 // parse reads every template of the layers in one language.
@@ -56,9 +57,9 @@ func (p *Pages) parse(layers Overlay, lang string) (*set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, pattern := range []string{"mail/*.txt", "mail/*.subject"} {
-		err := layers.each(pattern, func(file string, content []byte) error {
-			t, err := texttemplate.New("mail/" + file).Funcs(funcs).Parse(string(content))
+	for _, of := range []struct{ pattern, prefix string }{{"mail/*.txt", ""}, {"mail/*.subject", ""}, {"sms/*.txt", "sms/"}} {
+		err := layers.each(of.pattern, func(file string, content []byte) error {
+			t, err := texttemplate.New(path.Dir(of.pattern) + "/" + file).Funcs(funcs).Parse(string(content))
 			if err != nil {
 				return err
 			}
@@ -68,7 +69,7 @@ func (p *Pages) parse(layers Overlay, lang string) (*set, error) {
 				}
 				oneLine(each.Root)
 			}
-			s.texts[file] = t
+			s.texts[of.prefix+file] = t
 			return nil
 		})
 		if err != nil {
@@ -219,6 +220,8 @@ func (p *Pages) funcs(lang string) map[string]any {
 		"name":   func() string { return p.site.Name.In(lang) },
 		"clock":  func(t time.Time) string { return clock(lang, local(t)) },
 		"day":    func(t time.Time) string { return day(lang, local(t)) },
+		// minute is clock in the alphabet of text messages.
+		"minute": func(t time.Time) string { return local(t).Format("15:04") },
 		// moment is "le 31 décembre 2026 à 18 h 00", deadline "jusqu’au 31 …":
 		// for mails, which are read on any day.
 		"moment":   moment,
