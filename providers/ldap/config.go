@@ -11,16 +11,11 @@ package ldap
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -34,9 +29,16 @@ import (
 
 // Config is the section of an LDAP directory.
 type Config struct {
-	// URLs are the servers, ldap://host[:port] or ldaps://host[:port], tried in
-	// order.
+	// URLs are the servers that take changes, ldap://host[:port] or
+	// ldaps://host[:port], tried in order. Every address of a host counts for
+	// itself. ldap+srv://domain and ldaps+srv://domain stand for the hosts of
+	// the domain's SRV records (RFC 2782).
 	URLs []string `json:"urls"`
+	// Replicas are servers that hold a copy, perhaps an old one. Searches
+	// through the directory go there first. Accounts are looked up and
+	// passwords checked there only when none of URLs answers: a copy may not
+	// know the newest password, and would count failures for itself.
+	Replicas []string `json:"replicas"`
 	// StartTLS asks for TLS on ldap:// before anything else is sent (RFC 4511
 	// section 4.14).
 	StartTLS bool `json:"startTLS"`
@@ -84,6 +86,8 @@ type Config struct {
 
 	// Dial replaces URLs and TLS: for a directory inside this process.
 	Dial func(ctx context.Context) (net.Conn, error) `json:"-"`
+	// Resolver asks for names; nil for the system's.
+	Resolver *net.Resolver `json:"-"`
 	// Now is the clock; nil for the system's.
 	Now func() time.Time `json:"-"`
 	// Logger is where faulty entries are reported; nil for slog's default.
@@ -157,11 +161,15 @@ func (c Config) open() (*dir, error) {
 	if (c.WriteDN == "") != c.WritePassword.Empty() {
 		return nil, errors.New("writeDN, writePassword: one of the two is missing")
 	}
-	servers, err := c.servers()
+	resolver := c.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	providers, replicas, err := c.servers(resolver)
 	if err != nil {
 		return nil, err
 	}
-	if schema.PasswordChange == "ad" && !c.InsecurePlaintext && slices.ContainsFunc(servers, (*server).inTheClear) {
+	if schema.PasswordChange == "ad" && !c.InsecurePlaintext && slices.ContainsFunc(providers, (*server).inTheClear) {
 		return nil, errors.New("passwordChange: Active Directory takes new passwords over TLS only; use ldaps://")
 	}
 	d := &dir{
@@ -184,7 +192,7 @@ func (c Config) open() (*dir, error) {
 		d.log = slog.Default()
 	}
 	d.attributes = d.wanted()
-	d.dialer = &dialer{servers: servers, timeout: d.timeout, now: d.now, observe: c.Observe}
+	d.dialer = &dialer{providers: providers, replicas: replicas, resolver: resolver, timeout: d.timeout, now: d.now, observe: c.Observe}
 	if d.dialer.observe == nil {
 		d.dialer.observe = func(string) {}
 	}
@@ -197,59 +205,4 @@ func (c Config) open() (*dir, error) {
 	d.scans = newGate(scansAtOnce)
 	d.binds = newExclusive(d.dialer, cmp.Or(c.Pool.Binds, 8))
 	return d, nil
-}
-
-// servers are the URLs made ready to dial.
-func (c Config) servers() ([]*server, error) {
-	if c.Dial != nil {
-		return []*server{{name: embedded, dial: c.Dial}}, nil
-	}
-	if len(c.URLs) == 0 {
-		return nil, errors.New("urls: is missing; write for instance [\"ldaps://ldap.univ.fr\"]")
-	}
-	var roots *x509.CertPool
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		roots = x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: %s holds no PEM certificate", c.CA)
-		}
-	}
-	var out []*server
-	for i, text := range c.URLs {
-		place := fmt.Sprintf("urls[%d]", i)
-		u, err := url.Parse(text)
-		if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-			return nil, fmt.Errorf("%s: must be ldap://host[:port] or ldaps://host[:port]", place)
-		}
-		s := &server{name: u.Host}
-		port := cmp.Or(u.Port(), map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme])
-		switch {
-		case u.Scheme == "ldaps" && c.StartTLS:
-			return nil, fmt.Errorf("%s: ldaps:// is TLS already; leave startTLS out or write ldap://", place)
-		case u.Scheme == "ldaps", u.Scheme == "ldap" && c.StartTLS:
-			s.startTLS = c.StartTLS
-			s.tls = &tls.Config{ServerName: cmp.Or(c.ServerName, u.Hostname()), RootCAs: roots, MinVersion: tls.VersionTLS12}
-		case u.Scheme == "ldap":
-			if !c.InsecurePlaintext && !loopback(u.Hostname()) {
-				return nil, fmt.Errorf("%s: would send passwords in the clear; use ldaps://, or ldap:// with startTLS", place)
-			}
-		default:
-			return nil, fmt.Errorf("%s: must begin with ldap:// or ldaps://", place)
-		}
-		address := net.JoinHostPort(u.Hostname(), port)
-		s.dial = func(ctx context.Context) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", address)
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/secret"
@@ -14,28 +14,6 @@ import (
 	ber "github.com/go-asn1-ber/asn1-ber"
 	goldap "github.com/go-ldap/ldap/v3"
 )
-
-// server is one of the directory's servers.
-type server struct {
-	name     string
-	dial     func(ctx context.Context) (net.Conn, error)
-	startTLS bool
-	tls      *tls.Config // nil: plaintext
-	failed   atomic.Int64
-}
-
-// cooling is how long a server that failed is asked last.
-const cooling = 10 * time.Second
-
-func (s *server) fail(now time.Time) { s.failed.Store(now.UnixNano()) }
-
-func (s *server) failedSince(then time.Time) bool { return s.failed.Load() > then.UnixNano() }
-
-// inTheClear reports whether passwords would cross a network readable.
-func (s *server) inTheClear() bool { return s.tls == nil && s.name != embedded }
-
-// embedded names the server that is dialled inside the process.
-const embedded = "embedded"
 
 // errNoAnswer is why an operation's own deadline ended it; any other end of a
 // context is the caller's, for which no server is to blame.
@@ -58,64 +36,106 @@ type credentials struct {
 
 // dialer makes connections that cannot hang.
 type dialer struct {
-	servers []*server
-	timeout time.Duration
-	now     func() time.Time
-	observe func(operation string)
+	providers, replicas []*server
+	resolver            *net.Resolver
+	timeout             time.Duration
+	now                 func() time.Time
+	observe             func(operation string)
 }
 
-// open connects to the first server that answers within ctx, which has a
-// deadline, and binds as whoever is given; nil stays anonymous.
-func (d *dialer) open(ctx context.Context, as *credentials) (*conn, error) {
+// use is what a connection is for, which says where it may lead.
+type use int
+
+const (
+	forAccounts use = iota // the providers, then the replicas
+	forScans               // the replicas, then the providers
+	forChanges             // the providers
+)
+
+func (d *dialer) servers(purpose use) []*server {
+	switch purpose {
+	case forScans:
+		return slices.Concat(d.replicas, d.providers)
+	case forChanges:
+		return d.providers
+	}
+	return slices.Concat(d.providers, d.replicas)
+}
+
+// candidates are the addresses in the order in which they are tried.
+func (d *dialer) candidates(ctx context.Context, purpose use) (order []*endpoint, failures []error) {
 	now := d.now()
-	var order, failing []*server
-	for _, s := range d.servers {
-		if s.failedSince(now.Add(-cooling)) {
-			failing = append(failing, s)
-		} else {
-			order = append(order, s)
+	var failing []*endpoint
+	for _, s := range d.servers(purpose) {
+		all, err := s.endpoints(ctx, d.resolver)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", s.name, err))
+		}
+		for _, e := range all {
+			switch e.turn(now) {
+			case inPlace:
+				order = append(order, e)
+			case last:
+				failing = append(failing, e)
+			case never:
+				failures = append(failures, fmt.Errorf("%s: %w", s.name, errBroken))
+			}
 		}
 	}
-	order = append(order, failing...)
-	var failures []error
-	for i, s := range order {
+	return append(order, failing...), failures
+}
+
+// errBroken spares callers the wait for a server that does not answer.
+var errBroken = errors.New("did not answer the last times; it is tried again every second")
+
+// open connects to the first address that answers within ctx, which has a
+// deadline, and binds as whoever is given; nil stays anonymous.
+func (d *dialer) open(ctx context.Context, purpose use, as *credentials) (*conn, error) {
+	share := d.timeout / 2
+	resolve, cancel := deadline(ctx, share)
+	order, failures := d.candidates(resolve, purpose)
+	cancel()
+	for i, e := range order {
 		if ctx.Err() != nil { // no time is left: nothing is learnt about the next
 			failures = append(failures, context.Cause(ctx))
 			break
 		}
 		attempt, cancel := ctx, context.CancelFunc(func() {})
-		if i < len(order)-1 { // leave time for the next server
-			attempt, cancel = deadline(ctx, d.timeout/2)
+		if i < len(order)-1 { // leave time for the next
+			attempt, cancel = deadline(ctx, share)
+			share /= 2
 		}
-		c, err := d.connect(attempt, s, as)
+		c, err := d.connect(attempt, e, as)
 		cancel()
 		if err == nil {
+			c.makeshift = len(failures) > 0 || e.server != d.servers(purpose)[0]
 			return c, nil
 		}
-		failures = append(failures, fmt.Errorf("%s: %w", s.name, err))
+		failures = append(failures, fmt.Errorf("%s: %w", e.server.name, err))
 		if callerLeft(ctx) {
 			break
 		}
-		s.fail(now)
+		e.fail(d.now())
 	}
 	return nil, errors.Join(failures...)
 }
 
 // connect makes one connection: dial, TLS, and the bind of a service account,
 // each within ctx. Nothing is sent before TLS has verified the server.
-func (d *dialer) connect(ctx context.Context, s *server, as *credentials) (*conn, error) {
-	raw, err := s.dial(ctx)
+func (d *dialer) connect(ctx context.Context, e *endpoint, as *credentials) (*conn, error) {
+	raw, err := e.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	stream := net.Conn(boundedWrites{raw, d.timeout})
-	if s.tls != nil {
-		if stream, err = secure(ctx, stream, s); err != nil {
+	if e.server.tls != nil {
+		if stream, err = secure(ctx, stream, e); err != nil {
 			raw.Close()
 			return nil, err
 		}
 	}
-	c := &conn{Conn: goldap.NewConn(stream, s.tls != nil), server: s, born: d.now(), used: d.now()}
+	now := d.now()
+	c := &conn{Conn: goldap.NewConn(stream, e.server.tls != nil), at: e, born: now, used: now}
 	// An operation ends with its context. This is later, for what is still
 	// outstanding when nobody waits for it any more.
 	c.SetTimeout(2 * d.timeout)
@@ -135,6 +155,7 @@ func (d *dialer) connect(ctx context.Context, s *server, as *credentials) (*conn
 		go c.Close()
 		return nil, fmt.Errorf("bind as %s: %w", as.dn, err)
 	}
+	e.answered()
 	return c, nil
 }
 
@@ -144,8 +165,8 @@ const startTLSOID = "1.3.6.1.4.1.1466.20037"
 // secure starts TLS. The StartTLS exchange is done here, before go-ldap has
 // the connection: its own has no deadline, and reads ahead, which would let
 // plaintext sent behind the answer be taken for protected.
-func secure(ctx context.Context, stream net.Conn, s *server) (net.Conn, error) {
-	if s.startTLS {
+func secure(ctx context.Context, stream net.Conn, e *endpoint) (net.Conn, error) {
+	if e.server.startTLS {
 		deadline, _ := ctx.Deadline()
 		if err := stream.SetReadDeadline(deadline); err != nil {
 			return nil, fmt.Errorf("StartTLS: %w", err)
@@ -169,7 +190,12 @@ func secure(ctx context.Context, stream net.Conn, s *server) (net.Conn, error) {
 			return nil, fmt.Errorf("StartTLS: %w", err)
 		}
 	}
-	secured := tls.Client(stream, s.tls)
+	config := e.server.tls
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName = e.host
+	}
+	secured := tls.Client(stream, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS: %w", err)
 	}

@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
@@ -39,13 +40,19 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 		report = append(report, directory.Finding{OK: ok, What: what, Mend: mend})
 		return ok
 	}
-	for _, s := range d.dialer.servers {
-		what, mend := d.reach(ctx, s, d.reader)
-		say(mend == "", what, mend)
+	for _, s := range d.dialer.servers(forAccounts) {
+		at, err := s.endpoints(ctx, d.dialer.resolver)
+		if err != nil {
+			say(false, "server "+s.name, "check urls and the DNS: "+err.Error())
+		}
+		for _, e := range at {
+			what, mend := d.reach(ctx, e, d.reader)
+			say(mend == "", what, mend)
+		}
 	}
 	if d.writer != d.reader {
 		attempt, cancel := deadline(ctx, d.timeout)
-		c, err := d.dialer.open(attempt, &d.writer)
+		c, err := d.dialer.open(attempt, forChanges, &d.writer)
 		cancel()
 		if say(err == nil, "bind as "+d.writer.dn, fmt.Sprint("check writeDN and writePassword: ", err)) {
 			c.retire()
@@ -93,19 +100,23 @@ func (d *dir) examineEntry(e entry, say func(ok bool, what, mend string) bool) {
 }
 
 // reach connects to one server as a service account and says how.
-func (d *dir) reach(ctx context.Context, s *server, as credentials) (what, mend string) {
-	what = s.name + ": bind as " + as.dn
+func (d *dir) reach(ctx context.Context, e *endpoint, as credentials) (what, mend string) {
+	what = e.server.name
+	if !strings.Contains(e.address, e.host) {
+		what += " (" + e.address + ")"
+	}
+	what += ": bind as " + as.dn
 	switch {
-	case s.tls == nil:
+	case e.server.tls == nil:
 		what += ", in the clear"
-	case s.startTLS:
+	case e.server.startTLS:
 		what += ", StartTLS"
 	default:
 		what += ", TLS"
 	}
 	ctx, cancel := deadline(ctx, d.timeout)
 	defer cancel()
-	c, err := d.dialer.connect(ctx, s, &as)
+	c, err := d.dialer.connect(ctx, e, &as)
 	if err != nil {
 		return what, "check urls, ca, bindDN and bindPassword: " + err.Error()
 	}

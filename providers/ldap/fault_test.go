@@ -88,6 +88,8 @@ func TestPausedServer_FLDAP02(t *testing.T) {
 	server := networks[0].slapd(t, slapdtest.Options{})
 	config := networks[0].config()
 	config.URLs, config.Timeout = []string{server.URL}, plugin.Duration(200*time.Millisecond)
+	now := clock()
+	config.Now = func() time.Time { return now }
 	d := open(t, config)
 	if err := login(t.Context(), d); err != nil {
 		t.Fatal(err)
@@ -102,8 +104,9 @@ func TestPausedServer_FLDAP02(t *testing.T) {
 		unavailable(t, "Authenticate", d.Authenticate(t.Context(), a, secret.New(rightPassword)))
 	}
 	server.Resume()
+	now = now.Add(time.Second)
 	if err := login(t.Context(), d); err != nil {
-		t.Errorf("after the server came back: %v", err)
+		t.Errorf("a second after the server came back: %v", err)
 	}
 }
 
@@ -137,8 +140,8 @@ func TestFailOver(t *testing.T) {
 	}
 }
 
-// When a server falls silent, one login pays for it, not one for each of the
-// connections that were kept.
+// When a server falls silent, no login fails: what the first of them was
+// looking up is asked of the next server.
 func TestFallsSilent_FLDAP02(t *testing.T) {
 	first, second := networks[0].slapd(t, slapdtest.Options{}), networks[0].slapd(t, slapdtest.Options{})
 	config := networks[0].config()
@@ -157,10 +160,9 @@ func TestFallsSilent_FLDAP02(t *testing.T) {
 	all.Wait()
 	first.Pause()
 	defer first.Resume()
-	unavailable(t, "the first login", login(t.Context(), d))
 	for i := range 20 {
 		if err := login(t.Context(), d); err != nil {
-			t.Fatalf("login %d after it: %v", i, err)
+			t.Fatalf("login %d: %v", i, err)
 		}
 	}
 }
@@ -348,6 +350,8 @@ func TestOverload_FLDAP02(t *testing.T) {
 	config := networks[0].config()
 	config.URLs, config.Timeout = []string{server.URL}, plugin.Duration(300*time.Millisecond)
 	config.Pool.Binds = 1
+	now := clock()
+	config.Now = func() time.Time { return now }
 	d := open(t, config)
 	a, err := d.Find(t.Context(), "elefevre")
 	if err != nil {
@@ -370,6 +374,7 @@ func TestOverload_FLDAP02(t *testing.T) {
 	if shed.Load() == 0 {
 		t.Error("100 callers waited for one connection")
 	}
+	now = now.Add(time.Second)
 	if err := login(t.Context(), d); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}

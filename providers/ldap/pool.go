@@ -30,9 +30,10 @@ var errOverloaded = errors.New("too many operations are waiting")
 // conn is a connection and who made it when.
 type conn struct {
 	*goldap.Conn
-	server *server
-	born   time.Time
-	used   time.Time // when it was last in use; guarded by its pool
+	at        *endpoint
+	makeshift bool // leads elsewhere than it should
+	born      time.Time
+	used      time.Time // when it was last in use; guarded by its pool
 
 	mu      sync.Mutex
 	users   int
@@ -43,7 +44,9 @@ type conn struct {
 // fails one operation, all that was kept of it before is given up: else each
 // of them would cost somebody a timeout.
 func (c *conn) fresh(now time.Time) bool {
-	return !c.IsClosing() && now.Sub(c.used) < keepIdle && now.Sub(c.born) < keepAlive && !c.server.failedSince(c.born)
+	age := now.Sub(c.born)
+	return !c.IsClosing() && now.Sub(c.used) < keepIdle && age < keepAlive && !c.at.failedSince(c.born) &&
+		!(c.makeshift && age >= retryAfter)
 }
 
 // enter counts a user of a shared connection; false when it is on its way out.
@@ -131,7 +134,8 @@ func newShared(d *dialer, as credentials, size int) *shared {
 }
 
 // search does one search. If the kept connection turns out to have been cut,
-// it is done once more on a new one; never after a timeout.
+// or is silent for half of the time there is, it is done once more on a new
+// one.
 func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*goldap.SearchResult, error) {
 	if err := p.gate.enter(ctx); err != nil {
 		return nil, err
@@ -143,20 +147,29 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 		if err != nil {
 			return nil, err
 		}
+		attempt, cancel := ctx, context.CancelFunc(func() {})
+		if kept { // leave time for another server
+			attempt, cancel = deadline(ctx, p.dialer.timeout/2)
+		}
 		p.dialer.observe("search")
-		result, err := await(ctx, func() (*goldap.SearchResult, error) {
+		result, err := await(attempt, func() (*goldap.SearchResult, error) {
 			defer c.leave()
 			return c.Search(request)
 		})
+		silent := attempt.Err() != nil
+		cancel()
 		switch {
 		case err == nil, isAnswer(err):
+			c.at.answered()
 			return result, err
 		case callerLeft(ctx):
 			return nil, err
 		}
 		c.retire()
+		if !kept || silent {
+			c.at.fail(p.dialer.now())
+		}
 		if !kept || ctx.Err() != nil {
-			c.server.fail(p.dialer.now())
 			return nil, err
 		}
 	}
@@ -179,7 +192,7 @@ func (p *shared) take(ctx context.Context, s *slot) (c *conn, kept bool, err err
 		s.conn.retire()
 		s.conn = nil
 	}
-	if c, err = p.dialer.open(ctx, &p.as); err != nil {
+	if c, err = p.dialer.open(ctx, forAccounts, &p.as); err != nil {
 		return nil, false, err
 	}
 	c.enter()
@@ -224,7 +237,7 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 		c, kept := p.pop(), true
 		if c == nil {
 			var err error
-			if c, err = p.dialer.open(ctx, nil); err != nil {
+			if c, err = p.dialer.open(ctx, forAccounts, nil); err != nil {
 				return nil, err
 			}
 			kept = false
@@ -232,13 +245,14 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 		p.dialer.observe("bind")
 		result, err := await(ctx, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
 		if err == nil || isAnswer(err) {
+			c.at.answered()
 			p.push(c)
 			return result, err
 		}
 		c.retire()
 		if !kept || ctx.Err() != nil {
 			if !callerLeft(ctx) {
-				c.server.fail(p.dialer.now())
+				c.at.fail(p.dialer.now())
 			}
 			return nil, err
 		}

@@ -37,7 +37,7 @@ func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.A
 		return unavailable("search", err)
 	}
 	defer d.scans.leave()
-	c, err := d.connected(ctx, &d.reader)
+	c, err := d.scanner(ctx)
 	if err != nil {
 		return unavailable("connect", err)
 	}
@@ -74,11 +74,11 @@ func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.A
 	}
 }
 
-// connected opens a connection that the caller has for itself.
-func (d *dir) connected(ctx context.Context, as *credentials) (*conn, error) {
+// scanner opens a connection that one search has for itself.
+func (d *dir) scanner(ctx context.Context) (*conn, error) {
 	ctx, cancel := deadline(ctx, d.timeout)
 	defer cancel()
-	return d.dialer.open(ctx, as)
+	return d.dialer.open(ctx, forScans, &d.reader)
 }
 
 func (d *dir) page(ctx context.Context, c *conn, request *goldap.SearchRequest) (*goldap.SearchResult, error) {

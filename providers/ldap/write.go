@@ -36,7 +36,7 @@ func (d *dir) write(ctx context.Context, id account.ID, work func(*desk) error) 
 	}
 	ctx, cancel := deadline(ctx, 2*d.timeout) // a search and a change
 	defer cancel()
-	c, err := d.dialer.open(ctx, &d.writer)
+	c, err := d.dialer.open(ctx, forChanges, &d.writer)
 	if err != nil {
 		return unavailable("connect", err)
 	}
