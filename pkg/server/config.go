@@ -16,6 +16,7 @@ import (
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/sms/guard"
 	"github.com/loge-idp/loge/pkg/web"
 )
 
@@ -46,6 +47,8 @@ type Config struct {
 	Store     plugin.Section `json:"store"`     // required
 	Mail      plugin.Section `json:"mail"`      // required by recovery
 	SMS       plugin.Section `json:"sms"`
+	// SMSLimits are the numbers and budgets of text messages.
+	SMSLimits guard.Limits `json:"smsLimits"`
 	// Protocols are sections by the name of their plugin.
 	Protocols map[string]plugin.Section `json:"protocols"`
 	Recovery  Recovery                  `json:"recovery"`
@@ -141,6 +144,9 @@ func (c Config) check() (Config, error) {
 		if required.section == nil {
 			return c, c.source.at(required.key, errors.New("is missing; write an object with a key \"type\""))
 		}
+	}
+	if err := c.SMSLimits.Check(); err != nil {
+		return c, c.source.at("smsLimits", err)
 	}
 	if err := c.Recovery.Password.Validate(); err != nil {
 		return c, c.source.at("recovery.password", err)

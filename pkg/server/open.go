@@ -25,6 +25,7 @@ import (
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/sms"
+	"github.com/loge-idp/loge/pkg/sms/guard"
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/web"
@@ -199,6 +200,9 @@ func (o *opening) parts(ctx context.Context) (p parts, err error) {
 	}
 	if p.store, err = o.store(ctx); err != nil {
 		return p, err
+	}
+	if p.sms != nil {
+		p.sms = &guard.Guard{Gateway: p.sms, Store: p.store, Limits: o.config.SMSLimits, Audit: audit.Log{Logger: o.logger}}
 	}
 	if p.keys.Signers == nil {
 		err = p.keys.openVault(ctx, p.store, o.config.Signing.Every.Or(0))
