@@ -3,6 +3,7 @@ package ldap_test
 import (
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,7 +42,8 @@ func startFake(t *testing.T, script answers) *fake {
 				defer c.Close()
 				for {
 					p, err := ber.ReadPacket(c)
-					if err != nil {
+					if err != nil || len(p.Children) < 2 {
+						io.Copy(io.Discard, c) // TLS, for instance: no word to it
 						return
 					}
 					say := script[p.Children[1].Tag]
@@ -86,13 +88,25 @@ var bound = ends(goldap.ApplicationBindResponse, 0, "")
 
 // proxy stands between a directory and a real server.
 type proxy struct {
-	url string
+	url      string
+	accepted atomic.Int64
 
 	mu    sync.Mutex
+	mood  mood
 	pairs [][2]net.Conn
 }
 
-func startProxy(t *testing.T, to string) *proxy {
+// mood is how a proxy treats its connections.
+type mood int
+
+const (
+	honest   mood = iota
+	refuses       // resets those that come
+	silent        // accepts them and says nothing
+	stumbles      // resets each in the middle of its next answer
+)
+
+func startProxy(t testing.TB, to string) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -106,19 +120,58 @@ func startProxy(t *testing.T, to string) *proxy {
 			if err != nil {
 				return
 			}
+			p.accepted.Add(1)
 			far, err := net.Dial("tcp", to)
-			if err != nil {
-				near.Close()
+			if err != nil || p.is(refuses) {
+				reset(near)
 				continue
 			}
 			p.mu.Lock()
 			p.pairs = append(p.pairs, [2]net.Conn{near, far})
 			p.mu.Unlock()
-			go io.Copy(near, far)
-			go io.Copy(far, near)
+			go p.carry(near, far, false)
+			go p.carry(far, near, true)
 		}
 	}()
 	return p
+}
+
+func (p *proxy) carry(from, to net.Conn, answers bool) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			to.Close()
+			return
+		}
+		switch {
+		case p.is(silent):
+			continue
+		case answers && p.is(stumbles):
+			to.Write(buffer[:n/2])
+			reset(to)
+			return
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			from.Close()
+			return
+		}
+	}
+}
+
+func (p *proxy) is(m mood) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mood == m
+}
+
+func (p *proxy) becomes(m mood) {
+	p.mu.Lock()
+	p.mood = m
+	p.mu.Unlock()
+	if m == refuses {
+		p.cut()
+	}
 }
 
 // cut resets every connection there is.
@@ -126,10 +179,22 @@ func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, pair := range p.pairs {
-		for _, c := range pair {
-			c.(*net.TCPConn).SetLinger(0)
-			c.Close()
-		}
+		reset(pair[0])
+		reset(pair[1])
 	}
 	p.pairs = nil
+}
+
+func reset(c net.Conn) {
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
+// referralEntry is an entry that says to look elsewhere (RFC 3296).
+func referralEntry(dn, url string) *goldap.AddRequest {
+	entry := goldap.NewAddRequest(dn, []goldap.Control{goldap.NewControlManageDsaIT(true)})
+	entry.Attribute("objectClass", []string{"referral", "extensibleObject"})
+	entry.Attribute("uid", []string{strings.TrimPrefix(strings.Split(dn, ",")[0], "uid=")})
+	entry.Attribute("ref", []string{url})
+	return entry
 }

@@ -34,15 +34,11 @@ func everybody(t *testing.T, d directory.Directory, q directory.Query) (seen int
 	t.Helper()
 	ids := map[account.ID]struct{}{}
 	err := d.(directory.Searcher).Search(t.Context(), q, func(a account.Account) bool {
-		seen++
-		if seen <= 2000 {
+		if seen++; seen <= 2000 {
 			ids[a.ID] = struct{}{}
 		}
-		if seen%5000 == 0 {
-			var m runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&m)
-			heap = max(heap, m.HeapAlloc)
+		if seen%10_000 == 0 {
+			heap = max(heap, inUse())
 		}
 		return true
 	})
@@ -53,6 +49,39 @@ func everybody(t *testing.T, d directory.Directory, q directory.Query) (seen int
 		t.Errorf("%d different accounts among the first %d", len(ids), seen)
 	}
 	return seen, heap
+}
+
+// inUse is what is left of the heap after a collection.
+func inUse() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// 50,000 people go through little memory, and logins go on meanwhile.
+func TestSearchFlatMemory(t *testing.T) {
+	const many = 50_000
+	server := slapdtest.Start(t, slapdtest.Options{
+		Trees: []slapdtest.Tree{{Suffix: fixtures.UniversitySuffix, LDIF: crowd(many)}}, Schema: fixtures.Schema, Index: fixtures.Index,
+	})
+	config := networks[0].config()
+	config.URLs = []string{server.URL}
+	d := open(t, config)
+	if err := login(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	before := inUse()
+	seen, heap := everybody(t, d, directory.Query{})
+	if seen != many+len(networks[0].people) {
+		t.Errorf("%d people", seen)
+	}
+	// A page of 250 is well below a megabyte; all of them would be a hundred.
+	if more := int64(heap) - int64(before); more > 8<<20 {
+		t.Errorf("%d KiB more in use during the search", more>>10)
+	} else {
+		t.Logf("%d KiB more in use during the search", more>>10)
+	}
 }
 
 // A search over more people than fit a page gives each of them, on a real

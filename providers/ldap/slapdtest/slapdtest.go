@@ -130,7 +130,7 @@ func (s *Server) launch(slapd, slapadd string, o Options) error {
 		return err
 	}
 	for i, tree := range o.Trees {
-		load := exec.Command(slapadd, "-f", conf, "-b", tree.Suffix, "-w")
+		load := exec.Command(slapadd, "-f", conf, "-b", tree.Suffix, "-w", "-q")
 		load.Stdin = bytes.NewReader(append(tree.LDIF, policyLDIF(tree.Suffix, o.Policy)...))
 		if out, err := load.CombinedOutput(); err != nil {
 			return fmt.Errorf("slapadd of tree %d: %w\n%s", i, err, out)

@@ -1,0 +1,395 @@
+package ldap_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/providers/ldap/slapdtest"
+)
+
+// pair is a provider behind a proxy and a replica that has heard of no change
+// since the test began.
+func pair(t *testing.T) (provider *proxy, replica *slapdtest.Server) {
+	t.Helper()
+	return startProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address), networks[0].slapd(t, slapdtest.Options{})
+}
+
+// A password that was just set is right at once and the old one wrong, in
+// every process, however far the replicas are behind.
+func TestReadYourWrite_FLDAP04(t *testing.T) {
+	provider, replica := pair(t)
+	config := networks[0].config()
+	config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+	processes := []directory.Directory{open(t, config), open(t, config), open(t, config)}
+	const resets = 334 // × 3 processes: 1,002 logins with each password
+	var right, wrong int
+	old := rightPassword
+	for i := range resets {
+		chosen := fmt.Sprintf("Nouveau-mot-de-passe-%d", i)
+		a, err := processes[i%3].Find(t.Context(), "elefevre")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := processes[i%3].SetPassword(t.Context(), a.ID, secret.New(chosen)); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range processes {
+			if d.Authenticate(t.Context(), a, secret.New(chosen)) == nil {
+				right++
+			}
+			if errors.Is(d.Authenticate(t.Context(), a, secret.New(old)), directory.ErrBadPassword) {
+				wrong++
+			}
+		}
+		old = chosen
+	}
+	if right != 3*resets || wrong != 3*resets {
+		t.Errorf("new password right %d times, old one wrong %d times, of %d", right, wrong, 3*resets)
+	}
+}
+
+// What else was just written is read too: an activated account may log in.
+func TestReadYourWrite_R16(t *testing.T) {
+	provider, replica := pair(t)
+	config := networks[0].config()
+	config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+	here, there := open(t, config), open(t, config)
+	a, err := here.Find(t.Context(), "hnguyen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := here.Activate(t.Context(), a.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []directory.Directory{here, there} {
+		if a, err := d.Find(t.Context(), "hnguyen"); err != nil || !a.Status.MayLogin() {
+			t.Errorf("after activation: %s, %v", a.Status, err)
+		}
+	}
+}
+
+// Without the provider people log in, and changes are for later. When it is
+// back, it is asked again.
+func TestProviderDown_FLDAP06(t *testing.T) {
+	for name, mood := range map[string]mood{"refuses": refuses, "silent": silent} {
+		t.Run(name, func(t *testing.T) {
+			provider, replica := pair(t)
+			config := networks[0].config()
+			config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+			config.Timeout = plugin.Duration(time.Second)
+			now := clock()
+			config.Now = func() time.Time { return now }
+			d := open(t, config)
+			a, err := d.Find(t.Context(), "elefevre")
+			if err != nil {
+				t.Fatal(err)
+			}
+			provider.becomes(mood)
+			for i := range 20 {
+				if err := login(t.Context(), d); err != nil {
+					t.Fatalf("login %d: %v", i, err)
+				}
+			}
+			unavailable(t, "SetPassword", d.SetPassword(t.Context(), a.ID, secret.New("Un autre mot de passe")))
+			provider.becomes(honest)
+			provider.cut() // what was swallowed does not come back
+			now = now.Add(time.Second)
+			if err := d.SetPassword(t.Context(), a.ID, secret.New("Un autre mot de passe")); err != nil {
+				t.Errorf("SetPassword a second after the provider came back: %v", err)
+			}
+			if err := d.Authenticate(t.Context(), a, secret.New("Un autre mot de passe")); err != nil {
+				t.Errorf("the new password: %v", err)
+			}
+			if err := login(t.Context(), d); !errors.Is(err, directory.ErrBadPassword) {
+				t.Errorf("the old password, which the replica still has: %v", err)
+			}
+		})
+	}
+}
+
+// All servers refuse: it is said at once, and nobody's password was wrong.
+func TestAllRefuse_FLDAP01(t *testing.T) {
+	provider, replica := pair(t)
+	copied := startProxy(t, replica.Address)
+	config := networks[0].config()
+	config.URLs, config.Replicas = []string{provider.url}, []string{copied.url}
+	now := clock()
+	config.Now = func() time.Time { return now }
+	d := open(t, config)
+	a, err := d.Find(t.Context(), "elefevre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider.becomes(refuses)
+	copied.becomes(refuses)
+	for range 100 {
+		unavailable(t, "login", login(t.Context(), d))
+		unavailable(t, "Authenticate", d.Authenticate(t.Context(), a, secret.New("wrong")))
+	}
+	// Each address was tried a few times, and then left in peace.
+	if n := provider.accepted.Load() + copied.accepted.Load(); n > 12 {
+		t.Errorf("%d connections for 200 operations on servers that refuse", n)
+	}
+	provider.becomes(honest)
+	now = now.Add(time.Second)
+	if err := login(t.Context(), d); err != nil {
+		t.Errorf("a second after the provider came back: %v", err)
+	}
+}
+
+// An answer that breaks off in the middle is no answer; the next server's is.
+func TestStumbles_FLDAP03(t *testing.T) {
+	provider, replica := pair(t)
+	config := networks[0].config()
+	config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+	d := open(t, config)
+	for i := range 20 {
+		if err := login(t.Context(), d); err != nil {
+			t.Fatalf("login %d: %v", i, err)
+		}
+		provider.becomes(stumbles)
+		if err := login(t.Context(), d); err != nil {
+			t.Errorf("login %d, answered by half: %v", i, err)
+		}
+		provider.becomes(honest)
+	}
+}
+
+// A server that agrees to StartTLS and then says nothing, or not even agrees,
+// has no password and no caller for longer than its time.
+func TestStartTLSStalls(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{TLS: true})
+	for name, script := range map[string]answers{
+		"before": nil,
+		"after":  {23: func(id int64) []byte { return message(id, 24, 0, "") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := startFake(t, script)
+			config := networks[0].config()
+			config.URLs, config.StartTLS, config.CA = []string{fake.url}, true, server.CA
+			config.Timeout = plugin.Duration(50 * time.Millisecond)
+			var ops counter
+			config.Observe = ops.observe
+			d := open(t, config)
+			unavailable(t, "login", login(t.Context(), d))
+			if sent := ops.take(); len(sent) != 0 {
+				t.Errorf("sent to it: %v", sent)
+			}
+			config.URLs = []string{fake.url, server.URL}
+			config.Timeout = plugin.Duration(time.Second)
+			if err := login(t.Context(), open(t, config)); err != nil {
+				t.Errorf("with another server: %v", err)
+			}
+		})
+	}
+}
+
+// Entries that refer back to the very server lead nowhere.
+func TestReferralLoop_RAUTH08(t *testing.T) {
+	n := networks[0]
+	server := n.slapd(t, slapdtest.Options{})
+	between := startProxy(t, server.Address)
+	admin := n.admin(t, dialURL(t, server.URL))
+	for i := range 3 {
+		name := fmt.Sprintf("uid=elsewhere%d,ou=people,%s", i, n.suffix)
+		if err := admin.Add(referralEntry(name, fmt.Sprintf("%s/ou=people,%s", between.url, n.suffix))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := n.config()
+	config.URLs = []string{between.url}
+	d := open(t, config)
+	for range 10 {
+		if err := login(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen, _ := everybody(t, d, directory.Query{}); seen != len(n.people) {
+		t.Errorf("a search gave %d people", seen)
+	}
+	if made := between.accepted.Load(); made > 4 { // two for searches, one for binds, one for the scan
+		t.Errorf("%d connections: a referral was followed", made)
+	}
+}
+
+// 200 logins at once need no more connections than one after the other may.
+func TestConnectionsFlat(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	between := startProxy(t, server.Address)
+	config := networks[0].config()
+	config.URLs = []string{between.url}
+	config.Pool.Binds = 16 // 16 × 16 may wait: all of them
+	d := open(t, config)
+	for range 3 {
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				if err := login(t.Context(), d); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if n := between.accepted.Load(); n > 2+16 {
+		t.Errorf("%d connections for a pool of 2 and 16", n)
+	}
+}
+
+// zone is what a name server knows: for a name, IPv4 addresses or the data of
+// SRV records.
+type zone map[string][]record
+
+type record struct {
+	kind uint16 // 1: A, 33: SRV
+	data []byte
+}
+
+func hostRecord(ip string) record { return record{1, net.ParseIP(ip).To4()} }
+
+// srvRecord is priority, weight, port and target (RFC 2782).
+func srvRecord(t *testing.T, host, address string, priority byte) record {
+	t.Helper()
+	_, text, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := net.LookupPort("tcp", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := []byte{0, priority, 0, 0, byte(port >> 8), byte(port)}
+	for label := range strings.SplitSeq(host, ".") {
+		data = append(append(data, byte(len(label))), label...)
+	}
+	return record{33, append(data, 0)}
+}
+
+// resolver asks a name server that knows a zone and nothing else (RFC 1035).
+func (z zone) resolver(t *testing.T) *net.Resolver {
+	t.Helper()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		buffer := make([]byte, 1500)
+		for {
+			n, from, err := l.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			l.WriteTo(z.answer(buffer[:n]), from)
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", l.LocalAddr().String())
+	}}
+}
+
+func (z zone) answer(query []byte) []byte {
+	var labels []string
+	end := 12 // after the header
+	for query[end] != 0 {
+		size := int(query[end])
+		labels = append(labels, string(query[end+1:end+1+size]))
+		end += 1 + size
+	}
+	kind := binary.BigEndian.Uint16(query[end+1:])
+	known, exists := z[strings.ToLower(strings.Join(labels, "."))]
+	out := append([]byte(nil), query[:end+5]...)
+	flags := uint16(0x8580)
+	if !exists {
+		flags |= 3 // no such name
+	}
+	var answers uint16
+	for _, r := range known {
+		if r.kind != kind {
+			continue
+		}
+		answers++
+		out = append(out, 0xc0, 12) // the name of the question
+		out = binary.BigEndian.AppendUint16(out, kind)
+		out = append(out, 0, 1, 0, 0, 0, 0) // class, time to live
+		out = binary.BigEndian.AppendUint16(out, uint16(len(r.data)))
+		out = append(out, r.data...)
+	}
+	binary.BigEndian.PutUint16(out[2:], flags)
+	binary.BigEndian.PutUint16(out[6:], answers)
+	binary.BigEndian.PutUint32(out[8:], 0)
+	return out
+}
+
+// The servers of a domain are found by its SRV records, tried in their order,
+// and each of a host's addresses for itself.
+func TestServiceRecords(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	far := startProxy(t, server.Address)
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	config := networks[0].config()
+	config.InsecurePlaintext = true
+	config.Resolver = zone{
+		"_ldap._tcp.univ.example": {
+			srvRecord(t, "second.univ.example", strings.TrimPrefix(far.url, "ldap://"), 20),
+			srvRecord(t, "first.univ.example", nobody.Addr().String(), 10),
+		},
+		"first.univ.example":  {hostRecord("127.0.0.1"), hostRecord("127.0.0.2")}, // nobody on either
+		"second.univ.example": {hostRecord("127.0.0.1")},
+	}.resolver(t)
+	config.URLs = []string{"ldap+srv://univ.example"}
+	d := open(t, config)
+	for range 10 {
+		if err := login(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := far.accepted.Load(); n == 0 {
+		t.Error("the second host was not asked")
+	}
+
+	config.URLs = []string{"ldap+srv://elsewhere.example"}
+	unavailable(t, "a domain without records", login(t.Context(), open(t, config)))
+}
+
+// DNS alone does not say whose certificate is right.
+func TestServiceRecordsTLS_RAUTH22(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{TLS: true})
+	for name, c := range map[string]struct {
+		host, serverName string
+		good             bool
+	}{
+		"the certificate is of another host of the domain": {"ldap.example", "", false},
+		"a host outside, whose certificate is good":        {"localhost", "", false},
+		"the name is configured":                           {"localhost", "localhost", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := networks[0].config()
+			config.URLs, config.CA, config.ServerName = []string{"ldaps+srv://example"}, server.CA, c.serverName
+			config.Resolver = zone{
+				"_ldaps._tcp.example": {srvRecord(t, c.host, strings.TrimPrefix(server.SecureURL, "ldaps://"), 0)},
+				c.host:                {hostRecord("127.0.0.1")},
+			}.resolver(t)
+			var ops counter
+			config.Observe = ops.observe
+			err := login(t.Context(), open(t, config))
+			if sent := ops.take(); c.good != (err == nil) || !c.good && len(sent) != 0 {
+				t.Errorf("%v, after %v", err, sent)
+			}
+		})
+	}
+}
