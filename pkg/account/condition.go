@@ -164,7 +164,7 @@ func (a Account) Values(name string) []string {
 		if a.Ends.IsZero() {
 			return nil
 		}
-		return one(a.Ends.Format(time.DateOnly))
+		return one(a.Ends.In(Place).Format(time.DateOnly))
 	}
 	return a.Attributes[name]
 }
