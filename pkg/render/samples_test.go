@@ -68,6 +68,8 @@ func samples() []sample {
 		f.Alert = &a
 		return f
 	}
+	telling := render.Telling{Told: []render.Told{render.ToldWho, render.ToldProfile, render.ToldEmail, render.ToldAddress, render.ToldPhone,
+		render.ToldEduPerson, render.ToldSupann, render.ToldOffline}, Names: []string{"memberOf", "departmentNumber"}}
 	grace := time.Date(2026, 12, 31, 22, 59, 59, 0, time.UTC)
 	later := tuesday.Add(time.Hour)
 	wayOut := []render.Link{{Key: render.LinkRecover, URL: "/recover"}, {Key: render.LinkHelp, URL: "/help"}}
@@ -82,6 +84,12 @@ func samples() []sample {
 		{"loggedout-telling", render.LoggedOut{Frame: render.Frame{Destination: "Moodle"}, ContinueURL: "https://moodle.univ-valmont.example/",
 			Farewells: []string{"https://wiki.univ-valmont.example/?SAMLRequest=abc%2B"}}},
 		{"warn", render.Warn{Frame: render.Frame{Destination: "Moodle", NoDoors: true, Hidden: []render.Field{{Name: "state", Value: "sealed"}}}, Login: "elefevre"}},
+		{"consent", render.Consent{Frame: moodle, Login: "elefevre", Telling: telling}},
+		{"device", render.DeviceCode{Frame: render.Frame{NoDoors: true}}},
+		{"device-wrong", render.DeviceCode{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadDeviceCode, Field: "user_code"}), Code: "BCDF-GHJK"}},
+		{"device-confirm", render.DeviceConfirm{Frame: moodle, Login: "elefevre", Code: "BCDF-GHJK", Telling: telling}},
+		{"device-allowed", render.DeviceDone{Frame: render.Frame{NoDoors: true}, Allowed: true}},
+		{"device-denied", render.DeviceDone{Frame: render.Frame{NoDoors: true}}},
 		{"signedin", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Élodie Lefèvre", Login: "elefevre"}},
 		{"signedin-grace", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Karim Benali", Login: "kbenali", GraceEnds: grace}},
 		{"grace", render.Grace{Frame: moodle, Ends: grace}},

@@ -219,6 +219,7 @@ func (p *Pages) funcs(lang string) map[string]any {
 		"site":   func() Site { return p.site.Site },
 		"name":   func() string { return p.site.Name.In(lang) },
 		"clock":  func(t time.Time) string { return clock(lang, local(t)) },
+		"join":   func(names []string) string { return strings.Join(names, ", ") },
 		"day":    func(t time.Time) string { return day(lang, local(t)) },
 		// minute is clock in the alphabet of text messages.
 		"minute": func(t time.Time) string { return local(t).Format("15:04") },

@@ -75,10 +75,11 @@ const (
 	AlertResent         AlertKey = "resent"          // a message was sent again
 	AlertOtherBrowser   AlertKey = "other_browser"   // the form was made for another browser: give the credentials again
 	AlertSignedOut      AlertKey = "signed_out"      // the session ended meanwhile
+	AlertBadDeviceCode  AlertKey = "bad_device_code" // no device shows this code, or not any more
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut}
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode}
 
 // Link is a way out, worded by the message link.<Key>.
 type Link struct {
@@ -186,6 +187,59 @@ type LoggedOut struct {
 type Warn struct {
 	Frame
 	Login string
+}
+
+// Told is what an application is told of somebody, worded by told.<told>.
+type Told string
+
+// What may be told: the scopes of OpenID Connect and of federations.
+const (
+	ToldWho       Told = "openid" // that it is the same person as before
+	ToldProfile   Told = "profile"
+	ToldEmail     Told = "email"
+	ToldAddress   Told = "address"
+	ToldPhone     Told = "phone"
+	ToldEduPerson Told = "eduperson"
+	ToldSupann    Told = "supann"
+	ToldOffline   Told = "offline_access" // it goes on when the person has left
+)
+
+var toldKinds = []Told{ToldWho, ToldProfile, ToldEmail, ToldAddress, ToldPhone, ToldEduPerson, ToldSupann, ToldOffline}
+
+// Telling is what an application asks to be told.
+type Telling struct {
+	Told []Told
+	// Names are values of the directory that have no words.
+	Names []string
+}
+
+// Consent asks whether the application Frame.Destination may be told something.
+// It posts decision=allow or deny.
+type Consent struct {
+	Frame
+	Telling
+	Login string
+}
+
+// DeviceCode asks for the code that a device without a keyboard shows. It sends
+// user_code by GET.
+type DeviceCode struct {
+	Frame
+	Code string // as typed before
+}
+
+// DeviceConfirm asks whether the device that shows a code may open the
+// application Frame.Destination for the person. It posts decision=allow or deny.
+type DeviceConfirm struct {
+	Frame
+	Telling
+	Login, Code string
+}
+
+// DeviceDone sends the person back to the device.
+type DeviceDone struct {
+	Frame
+	Allowed bool
 }
 
 // SignedIn is where somebody arrives who is signed in and came for no
@@ -360,6 +414,10 @@ func (Problem) Page() string       { return "error" }
 func (LogoutConfirm) Page() string { return "logout-confirm" }
 func (LoggedOut) Page() string     { return "loggedout" }
 func (Warn) Page() string          { return "warn" }
+func (Consent) Page() string       { return "consent" }
+func (DeviceCode) Page() string    { return "device" }
+func (DeviceConfirm) Page() string { return "device-confirm" }
+func (DeviceDone) Page() string    { return "device-done" }
 func (SignedIn) Page() string      { return "signedin" }
 func (Grace) Page() string         { return "grace" }
 func (Refused) Page() string       { return "refused" }
@@ -382,7 +440,7 @@ func (Box) Page() string           { return "box" }
 func (BoxMessage) Page() string    { return "box-message" }
 
 // pageViews are the pages that must be there.
-var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, Warn{}, SignedIn{}, Grace{}, Refused{},
+var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, Warn{}, Consent{}, DeviceCode{}, DeviceConfirm{}, DeviceDone{}, SignedIn{}, Grace{}, Refused{},
 	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Sent{}, Code{}, Opened{}, Password{},
 	Done{}, Expired{}, FormPost{}, HelpPage{}, Accessibility{}, Box{}, BoxMessage{}}
 
@@ -439,6 +497,9 @@ func messageKeys() []string {
 	}
 	for _, k := range reasons {
 		add("refused", string(k), ".title", ".what", ".do")
+	}
+	for _, k := range toldKinds {
+		add("told", string(k), "")
 	}
 	for _, k := range fates {
 		add("expired", string(k), ".title")
