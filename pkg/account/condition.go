@@ -12,20 +12,21 @@ import (
 // Condition is a question about an account as a configuration asks it: who may
 // enter an application, who is a student, whom an operator may help. It is
 // either one of all, any and not, or a question about one attribute, about the
-// status, or about today's date. The zero Condition holds for everybody.
+// status, or about today's date. The zero Condition holds for everybody. In
+// JSON an empty list stays what it is: it is held by nobody.
 type Condition struct {
-	All []Condition `json:"all,omitempty"`
-	Any []Condition `json:"any,omitempty"`
+	All []Condition `json:"all,omitzero"`
+	Any []Condition `json:"any,omitzero"`
 	Not *Condition  `json:"not,omitempty"`
 
 	// Attribute is a name that Value knows. It holds when one of its values is
 	// in In, whatever the case of the letters; or, without In, when there is
 	// any value.
 	Attribute string   `json:"attribute,omitempty"`
-	In        []string `json:"in,omitempty"`
+	In        []string `json:"in,omitzero"`
 
 	// Status holds for accounts in one of these states.
-	Status []Status `json:"status,omitempty"`
+	Status []Status `json:"status,omitzero"`
 
 	// From and Until are the first and the last day, in Place, on which it
 	// holds (requirement R57).

@@ -126,7 +126,8 @@ func TestConditionNamesItsAttributes(t *testing.T) {
 
 // A configuration is handed on as JSON: nothing of a condition is lost.
 func TestConditionSurvivesJSON(t *testing.T) {
-	want := condition(t, `{"any": [{"from": "2026-09-01", "until": "2027-07-31"}, {"not": {"attribute": "a", "in": ["x"]}}, {"status": ["grace"]}]}`)
+	want := condition(t, `{"any": [{"from": "2026-09-01", "until": "2027-07-31"}, {"not": {"attribute": "a", "in": ["x"]}}, {"status": ["grace"]},
+		{"attribute": "a", "in": []}, {"status": []}]}`)
 	text, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)

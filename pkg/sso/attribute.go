@@ -24,7 +24,7 @@ type Attribute struct {
 	Value string `json:"value,omitempty"`
 	// Map replaces values by others, whatever the case of their letters. A
 	// value that it does not have is left out, unless Unmapped is "keep".
-	Map      map[string]string `json:"map,omitempty"`
+	Map      map[string]string `json:"map,omitzero"`
 	Unmapped string            `json:"unmapped,omitempty"`
 	// Format is "date:" and the 2nd of January 2006 as dates are to be
 	// written: "date:02/01/2006". A value that is no date is left out.

@@ -165,6 +165,18 @@ func (r *Registry) Find(url string) (Address, *Service) {
 	return r.find(a)
 }
 
+// Explain is Find for an operator: the error says why a URL is nobody's.
+func (r *Registry) Explain(url string) (*Service, error) {
+	a, err := parse(url)
+	if err != nil {
+		return nil, fmt.Errorf("the URL %w", err)
+	}
+	if _, s := r.find(a); s != nil {
+		return s, nil
+	}
+	return nil, errors.New("no service is registered for this URL")
+}
+
 func (r *Registry) find(a Address) (Address, *Service) {
 	for _, e := range r.candidates(a) {
 		if form := e.service.normalised(a); e.matches(form) {
