@@ -58,7 +58,8 @@ func command(plugins server.Plugins) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(plugins), checkCommand(plugins), keysCommand(), versionCommand())
+	root.AddCommand(serveCommand(plugins), checkCommand(plugins), keysCommand(), clientCommand(), versionCommand())
+	root.AddCommand(conformanceCommand())
 	if plugins.Demo != nil {
 		root.AddCommand(demoCommand(plugins))
 	}
