@@ -28,8 +28,12 @@ import (
 	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
-// Service is one application that speaks CAS.
-type Service = registry.Service
+// The parts of an application that speaks CAS, as a configuration has them.
+type (
+	Service = registry.Service
+	Logout  = registry.Logout
+	Proxy   = registry.Proxy
+)
 
 // Config is the CAS section of a configuration.
 type Config struct {

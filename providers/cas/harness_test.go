@@ -2,6 +2,8 @@ package cas_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"html"
 	"io"
@@ -52,6 +54,7 @@ type house struct {
 	outbox *outbox.Outbox
 	log    *strings.Builder // of the protocol, not of requests
 	trips  atomic.Int64
+	public atomic.Int64 // calls by the client for public addresses, which has nobody to reach
 }
 
 func open(t testing.TB, registered ...cas.Service) *house {
@@ -59,6 +62,11 @@ func open(t testing.TB, registered ...cas.Service) *house {
 	if registered == nil {
 		registered = services
 	}
+	return openConfig(t, cas.Config{Services: registered})
+}
+
+func openConfig(t testing.TB, config cas.Config) *house {
+	t.Helper()
 	h := &house{t: t, people: &people{}, log: &strings.Builder{}}
 	var err error
 	h.clock, err = memory.NewFakeTimeStore(time.Date(2026, 9, 15, 8, 0, 0, 0, time.UTC), func(int) { h.trips.Add(1) })
@@ -87,12 +95,16 @@ func open(t testing.TB, registered ...cas.Service) *house {
 	}
 	flow := &login.Flow{
 		Directory: h.people, Sessions: manager, Keys: keys, Pages: plainPages{}, Audit: audit.Log{Logger: quiet},
-		Limits: login.DefaultLimits(), Resume: http.HandlerFunc(mux.Again), Floor: time.Nanosecond, Now: h.clock.Now,
+		Limits: login.DefaultLimits(), Steps: []login.Step{login.GraceNotice{Pages: plainPages{}}}, Resume: http.HandlerFunc(mux.Again), Floor: time.Nanosecond, Now: h.clock.Now,
 	}
-	protocol, err := (&cas.Config{Services: registered}).Open(t.Context(), sso.Env{
+	protocol, err := config.Open(t.Context(), sso.Env{
 		Issuer: h.url, Store: h.store, Directory: h.people, Login: flow, Sessions: manager, Outbox: h.outbox, Keys: keys,
 		Pages: pages, Audit: audit.Log{Logger: quiet}, Logger: slog.New(slog.NewTextHandler(h.log, nil)), Now: h.clock.Now,
-		Client: &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		Client: &http.Client{Timeout: 5 * time.Second, Transport: trusting(t), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		Public: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			h.public.Add(1)
+			return nil, errors.New("nobody is there")
+		})},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +121,21 @@ func open(t testing.TB, registered ...cas.Service) *house {
 	server.Start()
 	t.Cleanup(server.Close)
 	return h
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// trusting believes the certificate of every TLS server of package httptest.
+func trusting(t testing.TB) *http.Transport {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
 }
 
 // runOutbox lets the farewells leave until the test ends.
@@ -245,8 +272,8 @@ func (plainPages) Refused(w http.ResponseWriter, _ *http.Request, _ account.Acco
 	_, _ = io.WriteString(w, "refused="+string(why))
 }
 
-func (plainPages) GraceNotice(w http.ResponseWriter, _ *http.Request, _ account.Account, state string, _ login.Request) {
-	_, _ = io.WriteString(w, `grace <form method="post" action="/login/continue"><input type="hidden" name="state" value="`+state+`">`)
+func (plainPages) GraceNotice(w http.ResponseWriter, _ *http.Request, _ account.Account, form login.StepForm) {
+	_, _ = io.WriteString(w, `grace <form method="post" action="/login/continue"><input type="hidden" name="state" value="`+form.State+`">`)
 }
 
 func (plainPages) Unavailable(w http.ResponseWriter, _ *http.Request, _ error) {
@@ -258,6 +285,8 @@ func (plainPages) Unavailable(w http.ResponseWriter, _ *http.Request, _ error) {
 type people struct {
 	reads atomic.Int64
 	told  string // the attribute memberOf of the account "told"
+	// closed makes Get find every account disabled.
+	closed atomic.Bool
 }
 
 var hostile = "</cas:user><cas:user>admin ]]> & \x00\x0b\x1b\r\n\t\xff" + strings.Repeat("é<", 16<<10)
@@ -287,6 +316,9 @@ func (p *people) Get(_ context.Context, id account.ID) (account.Account, error) 
 	p.reads.Add(1)
 	for _, a := range everybody {
 		if a.ID == id {
+			if p.closed.Load() {
+				a.Status, a.Reason = account.Disabled, account.ReasonClosed
+			}
 			return a, nil
 		}
 	}

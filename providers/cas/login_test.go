@@ -86,7 +86,7 @@ func TestL4(t *testing.T) {
 	// Grace is allowed at one application and not at the other (R13).
 	left := h.browser()
 	notice := left.signIn("grace", "service", app)
-	if a := left.post("/login/continue", "state", notice.state()); a.ticket() == "" {
+	if a := left.post("/login/continue", "step", "grace", "state", notice.state()); a.ticket() == "" {
 		t.Fatalf("grace: %d %s", a.StatusCode, a.body)
 	}
 	if a := left.get("/cas/login", "service", "https://moodle.example/cas", "gateway", "true"); a.Header.Get("Location") != "https://moodle.example/cas" {

@@ -23,6 +23,8 @@ type validation struct {
 	header     http.Header
 	body       string
 	user, code string
+	iou        string // cas:proxyGrantingTicket
+	proxies    []string
 	attributes map[string][]string
 	order      []string // of the attributes
 }
@@ -37,6 +39,10 @@ type serviceResponse struct {
 				Value   string `xml:",chardata"`
 			} `xml:",any"`
 		} `xml:"http://www.yale.edu/tp/cas attributes"`
+		IOU     []string `xml:"http://www.yale.edu/tp/cas proxyGrantingTicket"`
+		Proxies []struct {
+			All []string `xml:"http://www.yale.edu/tp/cas proxy"`
+		} `xml:"http://www.yale.edu/tp/cas proxies"`
 	} `xml:"http://www.yale.edu/tp/cas authenticationSuccess"`
 	Failure *struct {
 		Code string `xml:"code,attr"`
@@ -85,6 +91,12 @@ func (v *validation) read(t testing.TB) {
 			t.Fatalf("%d users: %.300s", len(read.Success.User), v.body)
 		}
 		v.user, v.attributes = read.Success.User[0], map[string][]string{}
+		if len(read.Success.IOU) == 1 {
+			v.iou = read.Success.IOU[0]
+		}
+		for _, proxies := range read.Success.Proxies {
+			v.proxies = append(v.proxies, proxies.All...)
+		}
 		for _, a := range read.Success.Attributes.All {
 			v.order = append(v.order, a.XMLName.Local)
 			v.attributes[a.XMLName.Local] = append(v.attributes[a.XMLName.Local], a.Value)
