@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/loge-idp/loge/providers/cas"
 )
 
 func TestL1(t *testing.T) {
@@ -304,5 +306,23 @@ func TestStoreDown(t *testing.T) {
 	h.store.down.Store(false)
 	if got := h.validate("serviceValidate", "service", app, "ticket", ticket); got.user != "alice" {
 		t.Errorf("back again: %s", got.body)
+	}
+}
+
+// O4, R56: by option, and only for registered services.
+func TestLogoutURL(t *testing.T) {
+	h := openConfig(t, cas.Config{Services: services, LogoutURL: true})
+	for _, c := range []struct{ query, to string }{
+		{"url=" + url.QueryEscape(app), app},
+		{"url=https://evil.example/", ""},
+		{"service=https://evil.example/&url=" + url.QueryEscape(app), ""},
+		{"service=" + url.QueryEscape(app+"?s") + "&url=" + url.QueryEscape(app+"?u"), app + "?s"},
+		{"url=" + url.QueryEscape(app) + "&url=https://evil.example/", ""},
+	} {
+		b := h.browser()
+		b.ticketFor("alice", app)
+		if a := b.get("/cas/logout?" + c.query); a.Header.Get("Location") != c.to {
+			t.Errorf("%s: to %q, want %q", c.query, a.Header.Get("Location"), c.to)
+		}
 	}
 }

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/loge-idp/loge/pkg/sso"
+	"github.com/loge-idp/loge/providers/cas"
 )
 
 var endpoints = []string{"validate", "serviceValidate", "p3/serviceValidate", "proxyValidate", "p3/proxyValidate"}
@@ -331,5 +334,69 @@ func TestRCAS02(t *testing.T) {
 	}
 	if won.Load() != int64(len(tickets)) {
 		t.Errorf("%d successes for %d tickets", won.Load(), len(tickets))
+	}
+}
+
+// X3, by service: where the attributes stand, and in which case.
+func TestPlacement(t *testing.T) {
+	party := sso.RelyingParty{Name: "App", Attributes: []sso.Attribute{{Name: "memberOf"}}}
+	at := func(path string, change func(*cas.Service)) cas.Service {
+		s := cas.Service{RelyingParty: party, Prefix: "https://app.example" + path}
+		change(&s)
+		return s
+	}
+	h := open(t,
+		at("/nested", func(*cas.Service) {}),
+		at("/flat", func(s *cas.Service) { s.Placement = "flat" }),
+		at("/both", func(s *cas.Service) { s.Placement = "both" }),
+		at("/lower", func(s *cas.Service) { s.Placement, s.Lowercase = "flat", true }))
+	const (
+		own = "<cas:authenticationDate>2026-09-15T08:00:00Z</cas:authenticationDate>\n" +
+			"<cas:longTermAuthenticationRequestTokenUsed>false</cas:longTermAuthenticationRequestTokenUsed>\n" +
+			"<cas:isFromNewLogin>true</cas:isFromNewLogin>\n"
+		all    = own + "<cas:memberOf>staff</cas:memberOf>\n<cas:memberOf>it</cas:memberOf>\n"
+		nested = "<cas:attributes>\n" + all + "</cas:attributes>\n"
+	)
+	for path, want := range map[string]string{
+		"/nested": nested, "/flat": all, "/both": nested + all,
+		"/lower": own + "<cas:memberof>staff</cas:memberof>\n<cas:memberof>it</cas:memberof>\n",
+	} {
+		service := "https://app.example" + path
+		got := h.validate("serviceValidate", "service", service, "ticket", h.browser().ticketFor("alice", service))
+		want = "<cas:user>alice</cas:user>\n" + want + "</cas:authenticationSuccess>"
+		if !strings.Contains(got.body, want) {
+			t.Errorf("%s: %s", path, cmp.Diff(want, got.body))
+		}
+	}
+}
+
+// Programs may post what they ask, and none of it twice.
+func TestValidateByPost(t *testing.T) {
+	h := open(t)
+	post := func(endpoint, query string, fields ...string) validation {
+		resp, err := http.Post(h.url+"/cas/"+endpoint+query, "application/x-www-form-urlencoded", strings.NewReader(strings.TrimPrefix(encode(fields), "?")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := validation{body: string(body)}
+		if endpoint != "validate" {
+			v.read(t)
+		}
+		return v
+	}
+	for _, endpoint := range endpoints {
+		ticket := h.browser().ticketFor("alice", app)
+		query := "?service=" + url.QueryEscape(app)
+		if got := post(endpoint, query, "service", app, "ticket", ticket); got.code != "INVALID_REQUEST" && got.body != "no\n\n" {
+			t.Errorf("R-CAS-10, %s: %s", endpoint, got.body)
+		}
+		if got := post(endpoint, "", "service", app, "ticket", ticket); got.user != "alice" && got.body != "yes\nalice\n" {
+			t.Errorf("%s: %s", endpoint, got.body)
+		}
 	}
 }
