@@ -71,6 +71,9 @@ func (s *SMS) Open(context.Context, struct{}) (sms.Gateway, error) { return s, n
 
 // Send implements sms.Gateway.
 func (s *SMS) Send(ctx context.Context, message sms.Message) error {
+	if err := message.Check(); err != nil {
+		return err
+	}
 	return s.Box.keep(ctx, Message{Kind: "sms", ID: message.ID, To: message.To, Subject: beginning(message.Text), Text: message.Text})
 }
 
