@@ -155,7 +155,7 @@ func open(t *testing.T) *house {
 	rescue := []account.Contact{{Kind: account.Email, Value: "rescue@home.example"}}
 	for _, a := range []account.Account{
 		{Login: "alice", Name: "Alice", Status: account.Active, Contacts: rescue},
-		{Login: "newby", Status: account.Pending, Reason: account.ReasonNotActivated, Contacts: rescue},
+		{Login: "newby", Status: account.Pending, Reason: account.ReasonNotActivated, Contacts: []account.Contact{{Kind: account.Email, Value: "newby@home.example"}}},
 		{Login: "susan", Status: account.Locked, Reason: account.ReasonSecurity, Contacts: rescue},
 		{Login: "grace", Status: account.Grace, Reason: account.ReasonDeparture, Ends: fake.Now().Add(30 * 24 * time.Hour)},
 	} {

@@ -1,122 +1,37 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"strconv"
+	"strings"
 	"time"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/throttle"
 )
 
-// Fate is what became of an attempt.
-type Fate string
-
-// The fates.
-const (
-	Open     Fate = "open"
-	Used     Fate = "used"
-	Replaced Fate = "replaced"
-	Expired  Fate = "expired"
-	Unknown  Fate = "unknown"
-)
-
-// Opened is what the page of a link may show to whoever holds it.
-type Opened struct {
-	Fate    Fate
-	At      time.Time // of the use, the replacement or the end; zero when unknown
-	Purpose Purpose
-	Until   time.Time // Open: when the link ends
-	Code    string    // Open, and still good: the code of the same message
-	Return  string
-	// Login is what was typed to get this link: to get another one.
-	Login string
-}
-
-// Look reads a link's token and changes nothing: mail scanners look too
-// (R-REC-06). Only the right token learns anything but Unknown. The error
-// wraps store.ErrUnavailable.
-func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
-	t, err := f.read(ctx, parseLink(link))
-	if err != nil || t.fate == Unknown {
-		return Opened{Fate: Unknown}, err
-	}
-	c := f.challengeOf(t.id, Purpose(t.fields[fieldPurpose]), account.Account{ID: account.ID(t.fields[fieldAccount])}, t.method, t.fields)
-	if !t.method.Verify(c, Answer{Token: link[attemptLen:]}) {
-		return Opened{Fate: Unknown}, nil
-	}
-	login, err := f.box().Open(t.fields[fieldLogin], t.id)
-	if err != nil {
-		return Opened{Fate: Unknown}, nil // of a server with another key
-	}
-	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: string(login)}
-	if t.fate == Expired && out.At.IsZero() {
-		out.At = c.LinkUntil()
-	}
-	if t.fate == Open {
-		out.Until = c.LinkUntil()
-		if t.codeOpen {
-			out.Code = c.Digits(CodeLen)
-		}
-	}
-	return out, nil
-}
-
-// attempt is one as the store has it.
-type attempt struct {
-	id       string
-	fields   store.Fields
-	method   Method
-	fate     Fate
-	at       time.Time
-	codeOpen bool
-}
-
-func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
-	none := attempt{fate: Unknown}
-	if id == "" {
-		return none, nil
-	}
-	k := key(id)
-	main := &store.Read{Key: k}
-	open := &store.Read{Key: store.Key{Tag: k.Tag, Name: k.Name + ":open"}}
-	code := &store.Read{Key: store.Key{Tag: k.Tag, Name: k.Name + ":code"}}
-	if err := f.Store.Do(ctx, main, open, code); err != nil {
-		return none, err
-	}
-	t := attempt{id: id, fields: main.Fields, fate: Open, codeOpen: code.Fields != nil}
-	if t.fields[fieldAccount] == "" {
-		return none, nil
-	}
-	if t.method = f.method(t.fields[fieldMethod]); t.method.Name() != t.fields[fieldMethod] {
-		return none, nil // of a method that is configured no more
-	}
-	current := &store.Read{Key: currentKey(account.ID(t.fields[fieldAccount]))}
-	if err := f.Store.Do(ctx, current); err != nil {
-		return none, err
-	}
-	switch used := t.fields["used"]; {
-	case used != "":
-		t.fate, t.at = Used, unixTime(used)
-	case current.Fields[t.method.Name()] != "" && current.Fields[t.method.Name()] != id:
-		t.fate, t.at = Replaced, unixTime(current.Fields[t.method.Name()+" at"])
-	case open.Fields == nil || current.Fields[t.method.Name()] != id:
-		t.fate = Expired
-	}
-	return t, nil
-}
-
-// Reply is somebody's answer: the whole token of a link; or a code, together
-// with the attempt that this browser began or with an identifier typed beside
-// it.
+// Reply is somebody's answer. It is one of: the whole token of a link; a code
+// for the attempt that this browser began; a code, with the identifier typed
+// beside it; an answer to a Handed or Asked method, with the identifier or the
+// proof that says whose.
 type Reply struct {
-	Link                 string
-	Code, Attempt, Login string
+	Link    string
+	Code    string
+	Attempt string
+	Method  string
+	Login   string
+	Name    string // as Answer.Name
+	// Proof is what this browser has proved before: the answer adds to it.
+	Proof string
+	// Language and Return are as of Begin, for what nobody began.
+	Language, Return string
 
 	Source, Address string // as of Begin
 }
@@ -131,83 +46,176 @@ type Proven struct {
 	Life time.Duration
 }
 
-// Answer turns a right answer into a proof, once. Errors: ErrWrong for all that
-// is not right, *SlowDown, or one that wraps store.ErrUnavailable.
+// Answer turns a right answer into a proof, once, or adds it to the one that
+// the browser has. Errors: ErrWrong for all that is not right, *SlowDown, or
+// one that wraps store.ErrUnavailable or directory.ErrUnavailable.
 func (f *Flow) Answer(ctx context.Context, reply Reply) (Proven, error) {
-	answer := Answer{Code: digits(reply.Code)}
-	id := reply.Attempt
-	switch {
-	case reply.Link != "":
-		id = parseLink(reply.Link)
-		answer = Answer{}
-		if id != "" {
-			answer.Token = reply.Link[attemptLen:]
-		}
-	case id == "":
-		named := &store.Read{Key: nameKey(reply.Login)}
-		if err := f.Store.Do(ctx, named); err != nil {
-			return Proven{}, err
-		}
-		id = named.Fields[fieldAttempt]
-	}
-	if len(id) != attemptLen {
-		id = ""
-	}
-	t, err := f.read(ctx, id)
+	held, err := f.held(ctx, reply.Proof)
 	if err != nil {
 		return Proven{}, err
 	}
-	if err := f.count(ctx, reply, t, id); err != nil {
+	asked, err := f.asked(ctx, reply, held)
+	if err != nil {
 		return Proven{}, err
 	}
-	wrong := func(why string) (Proven, error) {
-		f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: why, Account: account.ID(t.fields[fieldAccount]), Address: reply.Address})
-		return Proven{}, ErrWrong
-	}
-	if t.fate != Open || answer.Token == "" && !t.codeOpen {
-		return wrong("not_open")
-	}
-	purpose, who := Purpose(t.fields[fieldPurpose]), account.ID(t.fields[fieldAccount])
-	if !t.method.Verify(f.challengeOf(id, purpose, account.Account{ID: who}, t.method, t.fields), answer) {
-		return wrong("wrong")
-	}
-	k := key(id)
-	take := &store.Take{Key: store.Key{Tag: k.Tag, Name: k.Name + ":open"}, By: secret.Random(16)}
-	if err := f.Store.Do(ctx, take); err != nil {
+	if err := f.count(ctx, asked, reply); err != nil {
 		return Proven{}, err
 	}
-	if take.Outcome != store.Taken {
-		return wrong("used")
+	why := "not_open"
+	for _, t := range asked.attempts {
+		if t.fate != Open || reply.Link == "" && !t.codeOpen {
+			continue
+		}
+		if !t.verify(f.challengeOf(t.sending()), answerFor(t.method, reply)) {
+			why = "wrong"
+			continue
+		}
+		ok, err := f.claim(ctx, t)
+		if err != nil {
+			return Proven{}, err
+		}
+		if ok {
+			return f.accept(ctx, t, reply, held)
+		}
+		why = "used"
 	}
-	proof, record := f.proofs().Issue(store.Key{}, store.Fields{
-		fieldAccount: string(who), fieldPurpose: string(purpose), fieldMethod: t.method.Name(), fieldAttempt: id, fieldReturn: t.fields[fieldReturn]})
-	used := &store.Write{Key: k, Fields: store.Fields{"used": strconv.FormatInt(f.now().Unix(), 10)}}
-	if err := f.Store.Do(ctx, record, used); err != nil {
-		return Proven{}, err
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: why, Account: asked.account, Address: reply.Address})
+	return Proven{}, ErrWrong
+}
+
+// answerFor reads what was typed as its method wants it.
+func answerFor(m Method, reply Reply) Answer {
+	switch {
+	case reply.Link != "":
+		return Answer{Token: reply.Link[attemptLen:]}
+	case isHanded(m):
+		return Answer{Code: LongCode(reply.Code)}
+	case isAsked(m):
+		return Answer{Code: reply.Code, Login: reply.Login, Name: reply.Name}
 	}
-	f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "ok", Account: who, Address: reply.Address})
-	return Proven{Proof: proof, Return: t.fields[fieldReturn], Life: proofLife}, nil
+	return Answer{Code: Digits(reply.Code)}
+}
+
+// candidates are the attempts that a reply may be the answer to.
+type candidates struct {
+	attempts []attempt
+	account  account.ID // empty when nobody was found
+	// subject is what the tries are counted for, the same whether or not
+	// anybody is there; limit is by which bound. An empty subject is not
+	// counted: a token of 131 bits.
+	subject string
+	limit   throttle.Limiter
+}
+
+// asked finds what a reply may be the answer to.
+func (f *Flow) asked(ctx context.Context, reply Reply, held *proven) (candidates, error) {
+	switch {
+	case reply.Link != "":
+		t, err := f.read(ctx, parseLink(reply.Link))
+		return candidates{attempts: []attempt{t}, account: t.account.ID}, err
+	case reply.Method != "":
+		return f.byMethod(ctx, reply, held)
+	case isAttempt(reply.Attempt):
+		return f.byAttempt(ctx, reply.Attempt)
+	case LongCode(reply.Code) != "":
+		return f.byMethod(ctx, reply, held)
+	}
+	named := &store.Read{Key: nameKey(reply.Login)}
+	if err := f.Store.Do(ctx, named); err != nil {
+		return candidates{}, err
+	}
+	if id := named.Fields[fieldAttempt]; id != "" {
+		return f.byAttempt(ctx, id)
+	}
+	return candidates{subject: "for " + fold(reply.Login), limit: f.Limits.Tries}, nil
+}
+
+// byAttempt is an attempt that sent something, or those that went out in one
+// message (requirement R22). Tries are counted for one that does not exist too.
+func (f *Flow) byAttempt(ctx context.Context, id string) (candidates, error) {
+	found := candidates{subject: "of " + id, limit: f.Limits.Tries}
+	main := &store.Read{Key: key(id)}
+	if err := f.Store.Do(ctx, main); err != nil {
+		return found, err
+	}
+	for _, each := range append(strings.Fields(main.Fields[fieldFamily]), id) {
+		t, err := f.read(ctx, each)
+		if err != nil {
+			return found, err
+		}
+		if t.fate != Unknown && !isAsked(t.method) {
+			found.attempts, found.account = append(found.attempts, t), t.account.ID
+		}
+	}
+	return found, nil
+}
+
+// byMethod is what a person answers who began nothing: the code of a letter or
+// of the desk, or a fact. Whose it is says the proof, or the identifier typed
+// beside it.
+func (f *Flow) byMethod(ctx context.Context, reply Reply, held *proven) (candidates, error) {
+	who, err := account.Account{}, error(nil)
+	if held != nil {
+		who = held.account
+	} else if who, err = f.Directory.Find(ctx, reply.Login); err != nil && !errors.Is(err, directory.ErrNotFound) {
+		return candidates{}, err
+	}
+	found := candidates{account: who.ID, limit: f.Limits.Tries}
+	subject := string(who.ID)
+	if subject == "" {
+		subject = "unknown " + fold(reply.Login)
+	}
+	if m, ok := f.method(reply.Method); ok && isAsked(m) {
+		found.subject, found.limit = m.Name()+" of "+subject, f.Limits.Facts
+		purpose, ok := grant(Reset, who)
+		if held != nil {
+			purpose = held.purpose
+		}
+		// What only adds to a proof says nothing to somebody who has none.
+		if ok && m.Offers(who, purpose) && (held != nil || m.(Asked).Alone(who, purpose)) {
+			found.attempts = []attempt{f.fact(m, who, purpose, reply)}
+		}
+		return found, nil
+	}
+	if LongCode(reply.Code) == "" {
+		return found, nil // mistyped: no try
+	}
+	found.subject = "code of " + subject + " from " + reply.Source
+	current := &store.Read{Key: currentKey(who.ID)}
+	if err := f.Store.Do(ctx, current); err != nil {
+		return found, err
+	}
+	for _, m := range f.Methods {
+		if id := current.Fields[m.Name()]; isHanded(m) && isAttempt(id) {
+			t, err := f.read(ctx, id)
+			if err != nil {
+				return found, err
+			}
+			found.attempts = append(found.attempts, t)
+			found.subject = "of " + id + " from " + reply.Source // another code, another count
+		}
+	}
+	return found, nil
+}
+
+// fact is the attempt that answering an Asked method is.
+func (f *Flow) fact(m Method, who account.Account, p Purpose, reply Reply) attempt {
+	now := strconv.FormatInt(f.now().Unix(), 10)
+	return attempt{id: newAttempt(), method: m, account: who, purpose: p, fate: Open, codeOpen: true, fields: store.Fields{
+		fieldWanted: string(p), fieldPurpose: string(p), fieldMethod: m.Name(), fieldAccount: string(who.ID), fieldSent: now}}
 }
 
 // count counts a try before anything is compared, for the attempt, the account
-// and the source alike; a token of 131 bits needs no counting.
-func (f *Flow) count(ctx context.Context, reply Reply, t attempt, id string) error {
+// and the source alike.
+func (f *Flow) count(ctx context.Context, asked candidates, reply Reply) error {
 	source := f.Limits.Source.Hit(reply.Source)
-	hits := []*store.Hit{source}
-	if reply.Link == "" {
-		// Of an attempt that does not exist the tries are counted too.
-		subject := "of " + id
-		if id == "" {
-			subject = "for " + fold(reply.Login)
-		}
-		hits = append(hits, f.Limits.Tries.Hit(subject))
-		if who := t.fields[fieldAccount]; who != "" {
-			hits = append(hits, f.Limits.Guesses.Hit(who))
-		}
+	hits, ops := []*store.Hit{source}, []store.Op{source}
+	add := func(h *store.Hit) { hits, ops = append(hits, h), append(ops, h) }
+	if asked.subject != "" {
+		add(asked.limit.Hit(asked.subject))
 	}
-	ops := make([]store.Op, len(hits))
-	for i, h := range hits {
-		ops[i] = h
+	if asked.account != "" && reply.Link == "" && len(asked.attempts) > 0 && sends(asked.attempts[0].method) {
+		add(f.Limits.Guesses.Hit(string(asked.account)))
 	}
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return err
@@ -216,47 +224,60 @@ func (f *Flow) count(ctx context.Context, reply Reply, t attempt, id string) err
 		return &SlowDown{source.Retry}
 	}
 	if _, refused := throttle.Refused(hits...); refused {
-		f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "too_many_tries", Account: account.ID(t.fields[fieldAccount]), Address: reply.Address})
+		f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "too_many_tries", Account: asked.account, Address: reply.Address})
 		return ErrWrong
 	}
 	return nil
 }
 
-// parseLink returns the attempt of a link's token, empty for what is none.
-func parseLink(link string) string {
-	if len(link) != attemptLen+tokenLen {
-		return ""
+// claim makes a right answer good once. A message is used up by it, since
+// another can be had in a minute. The code of a letter is only lent to this
+// proof: somebody who is interrupted before there is a password must not need
+// another letter.
+func (f *Flow) claim(ctx context.Context, t attempt) (bool, error) {
+	now := strconv.FormatInt(f.now().Unix(), 10)
+	switch {
+	case isAsked(t.method):
+		record := &store.Create{Key: key(t.id), Fields: t.fields, TTL: proofLife + remembered}
+		return true, f.Store.Do(ctx, append([]store.Op{record}, f.opening(t.id, t.fields, t.method.Terms(t.purpose))...)...)
+	case isHanded(t.method):
+		lease := &store.Create{Key: claimKey(t.id), Fields: store.Fields{fieldUsed: now}, TTL: proofLife, Under: key(t.id).Name}
+		err := f.Store.Do(ctx, lease)
+		return lease.Created, err
 	}
-	for _, c := range []byte(link) {
-		if !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') {
-			return ""
-		}
+	take := &store.Take{Key: openKey(t.id), By: secret.Random(16)}
+	if err := f.Store.Do(ctx, take); err != nil || take.Outcome != store.Taken {
+		return false, err
 	}
-	return link[:attemptLen]
+	return true, f.Store.Do(ctx, &store.Write{Key: key(t.id), Fields: store.Fields{fieldUsed: now}})
 }
 
-// digits finds the code in what was typed or pasted, a whole sentence perhaps:
-// the first run of CodeLen digits, spaces and hyphens between them allowed.
-func digits(text string) string {
-	run := ""
-	for _, c := range norm.NFKC.String(text) {
-		switch {
-		case '0' <= c && c <= '9':
-			if run += string(c); len(run) == CodeLen {
-				return run
-			}
-		case c == ' ' || c == '-' || c == '\u00a0' || c == '\u202f' || c == '\u2011':
-		default:
-			run = ""
+// accept makes the proof, or adds to the one that this browser has of the same
+// account and purpose.
+func (f *Flow) accept(ctx context.Context, t attempt, reply Reply, held *proven) (Proven, error) {
+	added := store.Fields{provedBy + t.method.Name(): t.id}
+	out := Proven{Proof: reply.Proof, Return: cmp.Or(t.fields[fieldReturn], reply.Return), Life: proofLife}
+	if held != nil && held.account.ID == t.account.ID && held.purpose == t.purpose {
+		write := &store.Write{Key: held.key, Fields: added}
+		if err := f.Store.Do(ctx, write); err != nil {
+			return Proven{}, err
 		}
+		out.Return, out.Life = held.fields[fieldReturn], held.left
+		if !write.Written { // it ended meanwhile
+			return Proven{}, ErrWrong
+		}
+	} else {
+		maps.Copy(added, store.Fields{fieldAccount: string(t.account.ID), fieldPurpose: string(t.purpose),
+			fieldReturn: out.Return, fieldLanguage: cmp.Or(t.fields[fieldLanguage], reply.Language)})
+		if t.purpose == Contact {
+			added[fieldAttempt] = t.id
+		}
+		proof, record := f.proofs().Issue(store.Key{}, added)
+		if err := f.Store.Do(ctx, record); err != nil {
+			return Proven{}, err
+		}
+		out.Proof = proof
 	}
-	return run
-}
-
-func unixTime(text string) time.Time {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.Unix(n, 0)
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "ok", Account: t.account.ID, Address: reply.Address})
+	return out, nil
 }

@@ -3,28 +3,29 @@ package recovery
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
-	"github.com/loge-idp/loge/pkg/directory"
-	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
-	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/throttle"
-	"github.com/loge-idp/loge/pkg/ticket"
 )
 
 // Begin is a request for recovery.
 type Begin struct {
-	Purpose  Purpose
-	Method   string // empty for the first
+	Purpose Purpose
+	// Method is what should send. Empty, or one that the account cannot use:
+	// the first that it can.
+	Method   string
 	Login    string // as typed
 	Language string
+	// Known, when set, is the Asked method by which Fact must be right before
+	// anything is sent: somebody who gives a number instead of a login says
+	// more of themselves.
+	Known string
+	Fact  Answer
 	// Return is the local URL to go on to afterwards, or empty.
 	Return string
 	// Source is the network the request comes from, for throttling.
@@ -46,13 +47,37 @@ type SlowDown struct{ Wait time.Duration }
 
 func (*SlowDown) Error() string { return ErrSlowDown.Error() }
 
+// Is makes errors.Is(err, ErrSlowDown) true.
 func (*SlowDown) Is(target error) bool { return target == ErrSlowDown }
+
+// typed is what somebody said of themselves. It is sealed in the attempt.
+type typed struct {
+	Login string `json:"l"`
+	Known string `json:"k,omitempty"`
+	Code  string `json:"c,omitempty"`
+	Name  string `json:"n,omitempty"`
+}
+
+func (f *Flow) sealTyped(t typed, id string) string {
+	plain, err := json.Marshal(t)
+	if err != nil {
+		panic(err) // texts
+	}
+	return f.box().Seal(plain, id)
+}
+
+func (f *Flow) openTyped(sealed, id string) (t typed, err error) {
+	plain, err := f.box().Open(sealed, id)
+	if err == nil {
+		err = json.Unmarshal(plain, &t)
+	}
+	return t, err
+}
 
 // Begin starts an attempt. It asks no directory: its answer and its duration
 // are the same whoever the login belongs to. Errors: *SlowDown, or one that
 // wraps store.ErrUnavailable.
 func (f *Flow) Begin(ctx context.Context, b Begin) (Begun, error) {
-	method := f.method(b.Method)
 	source, submitted := f.Limits.Source.Hit(b.Source), f.Limits.Submitted.Hit(fold(b.Login))
 	if err := f.Store.Do(ctx, source, submitted); err != nil {
 		return Begun{}, err
@@ -60,80 +85,57 @@ func (f *Flow) Begin(ctx context.Context, b Begin) (Begun, error) {
 	if wait, refused := throttle.Refused(source, submitted); refused {
 		return Begun{}, &SlowDown{wait}
 	}
-	id := ticket.NewTag() + secret.Random(attemptLen-ticket.TagLen)
-	terms := method.Terms(b.Purpose)
-	// What the account is given may be another purpose, with a longer link.
-	life := max(method.Terms(Reset).Link, method.Terms(Activate).Link) + remembered
+	if m, ok := f.method(b.Method); !ok || !sends(m) {
+		b.Method = ""
+	}
+	id := newAttempt()
+	return f.begin(ctx, id, b.Address, store.Fields{
+		fieldWanted: string(b.Purpose), fieldMethod: b.Method, fieldLanguage: b.Language, fieldReturn: b.Return,
+		fieldLogin: f.sealTyped(typed{Login: b.Login, Known: b.Known, Code: b.Fact.Code, Name: b.Fact.Name}, id),
+	})
+}
+
+// begin records an attempt and the job that sends its challenge.
+func (f *Flow) begin(ctx context.Context, id, address string, fields store.Fields) (Begun, error) {
 	data, err := json.Marshal(id)
 	if err != nil {
 		return Begun{}, err
 	}
 	err = f.Store.Do(ctx,
-		&store.Create{Key: key(id), TTL: life, Fields: store.Fields{
-			fieldPurpose: string(b.Purpose), fieldMethod: method.Name(), fieldLanguage: b.Language, fieldReturn: b.Return,
-			fieldLogin: f.box().Seal([]byte(b.Login), id),
-		}},
+		&store.Create{Key: key(id), TTL: f.longest() + remembered, Fields: fields},
 		f.Outbox.Op(outbox.Job{ID: "challenge " + id, Kind: jobChallenge, Data: data}))
 	if err != nil {
 		return Begun{}, err
 	}
 	f.Outbox.Nudge()
-	f.Audit.Record(ctx, audit.Event{Action: "recovery.begin", Result: "ok", Address: b.Address, Detail: []slog.Attr{slog.String("purpose", string(b.Purpose)), slog.String("method", method.Name())}})
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.begin", Result: "ok", Account: account.ID(fields[fieldAccount]), Address: address,
+		Detail: []slog.Attr{slog.String("purpose", fields[fieldWanted]), slog.String("method", fields[fieldMethod])}})
 	now := f.now()
-	return Begun{Attempt: id, At: now, Until: now.Add(terms.Code)}, nil
+	return Begun{Attempt: id, At: now, Until: now.Add(f.codeLife(fields[fieldMethod], Purpose(fields[fieldWanted])))}, nil
 }
 
-// challenge looks the account up and has the method send its challenge. It is
-// the one place that knows whether there is an account.
-func (f *Flow) challenge(ctx context.Context, job outbox.Job) error {
-	var id string
-	if err := json.Unmarshal(job.Data, &id); err != nil {
-		return errors.Join(outbox.ErrGiveUp, err)
-	}
-	read := &store.Read{Key: key(id)}
-	if err := f.Store.Do(ctx, read); err != nil {
-		return err
-	}
-	login, err := f.box().Open(read.Fields[fieldLogin], id)
-	if err != nil {
-		return errors.Join(outbox.ErrGiveUp, err) // gone: it grew too old
-	}
-	method := f.method(read.Fields[fieldMethod])
-	nothing := func(result string, who account.ID) error {
-		f.Audit.Record(ctx, audit.Event{Action: "recovery.challenge", Result: result, Account: who})
-		return nil
-	}
-	a, err := f.Directory.Find(ctx, string(login))
-	switch {
-	case errors.Is(err, directory.ErrNotFound):
-		return nothing("unknown", "")
-	case err != nil:
-		return err
-	}
-	purpose, ok := PurposeFor(a)
-	if !ok {
-		return nothing("refused_"+string(a.Reason), a.ID)
-	}
-	if !method.Offers(a, purpose) {
-		return nothing("no_channel", a.ID)
-	}
-	if read.Fields[fieldSent] == "" {
-		allowed, err := f.open(ctx, id, string(login), a, purpose, method, read.Fields)
-		if err != nil {
-			return err
-		}
-		if !allowed {
-			return nothing("throttled", a.ID)
+// longest is the lifetime of the longest link that could be sent: what an
+// account is given may be another purpose than what was asked for.
+func (f *Flow) longest() (life time.Duration) {
+	for _, m := range f.Methods {
+		for _, p := range purposes {
+			if sends(m) {
+				life = max(life, m.Terms(p).Link)
+			}
 		}
 	}
-	err = method.Challenge(ctx, f.challengeOf(id, purpose, a, method, read.Fields))
-	switch {
-	case errors.Is(err, mail.ErrRefused):
-		return errors.Join(outbox.ErrGiveUp, err, nothing("undeliverable", a.ID))
-	case err != nil:
-		return err
+	return life
+}
+
+// codeLife is how long a code is announced to be good, before it is known which
+// method sends it: the shortest.
+func (f *Flow) codeLife(method string, p Purpose) (life time.Duration) {
+	for _, m := range f.Methods {
+		if t := m.Terms(p).Code; sends(m) && (method == "" || method == m.Name()) && (life == 0 || t < life) {
+			life = t
+		}
 	}
-	return nothing("sent", a.ID)
+	return life
 }
 
 // PurposeFor is what this account can be given, if anything (requirements R10,
@@ -149,46 +151,14 @@ func PurposeFor(a account.Account) (Purpose, bool) {
 	return "", false
 }
 
-// open counts the sending and makes the attempt answerable: it alone, among
-// those of the account and method (requirement R31: newer supersedes older).
-// It fills in the fields that it adds.
-func (f *Flow) open(ctx context.Context, id, login string, a account.Account, p Purpose, m Method, fields store.Fields) (bool, error) {
-	hits := []*store.Hit{f.Limits.Hourly.Hit(string(a.ID)), f.Limits.Daily.Hit(string(a.ID))}
-	ops := make([]store.Op, len(hits))
-	for i, h := range hits {
-		ops[i] = h
+// grant is PurposeFor somebody who asked for one.
+func grant(wanted Purpose, a account.Account) (Purpose, bool) {
+	given, ok := PurposeFor(a)
+	switch {
+	case ok && wanted == Contact:
+		return Contact, true
+	case ok && wanted == Unlock && a.Status == account.Locked:
+		return Unlock, true
 	}
-	if err := f.Store.Do(ctx, ops...); err != nil {
-		return false, err
-	}
-	if _, refused := throttle.Refused(hits...); refused {
-		return false, nil
-	}
-	added := store.Fields{fieldAccount: string(a.ID), fieldPurpose: string(p), fieldSent: strconv.FormatInt(f.now().Unix(), 10)}
-	terms := m.Terms(p)
-	attempt, current := key(id), currentKey(a.ID)
-	ops = []store.Op{
-		&store.Write{Key: attempt, Fields: added},
-		&store.Create{Key: store.Key{Tag: attempt.Tag, Name: attempt.Name + ":open"}, Fields: store.Fields{fieldAttempt: id}, TTL: terms.Link, Under: attempt.Name},
-		&store.Create{Key: store.Key{Tag: attempt.Tag, Name: attempt.Name + ":code"}, Fields: store.Fields{fieldAttempt: id}, TTL: terms.Code, Under: attempt.Name},
-		&store.Create{Key: current, Fields: store.Fields{m.Name(): id}, TTL: terms.Link + remembered},
-		&store.Write{Key: current, Fields: store.Fields{m.Name(): id, m.Name() + " at": added[fieldSent]}},
-	}
-	// A code can be typed on any device, next to any of the account's names.
-	for _, name := range append([]string{login}, a.Logins...) {
-		ops = append(ops, &store.Create{Key: nameKey(name), Fields: store.Fields{fieldAttempt: id}, TTL: terms.Code, Replace: true})
-	}
-	if err := f.Store.Do(ctx, ops...); err != nil {
-		return false, err
-	}
-	for k, v := range added {
-		fields[k] = v
-	}
-	return true, nil
-}
-
-func (f *Flow) challengeOf(id string, p Purpose, a account.Account, m Method, fields store.Fields) Challenge {
-	sent, _ := strconv.ParseInt(fields[fieldSent], 10, 64)
-	return Challenge{Attempt: id, Purpose: p, Account: a, Language: fields[fieldLanguage], SentAt: time.Unix(sent, 0), Terms: m.Terms(p),
-		derive: f.Keys.Deriver("recovery"), link: f.Link}
+	return given, ok
 }

@@ -12,11 +12,13 @@ package recovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/sms"
@@ -31,11 +33,22 @@ const (
 	Reset Purpose = "reset"
 	// Activate: the first password.
 	Activate Purpose = "activate"
+	// Unlock: the password as it was, for an account that the directory locked
+	// after too many tries (requirement R14).
+	Unlock Purpose = "unlock"
+	// Identifier: the name of the account. It is in every message; what is
+	// proved on the way is good for Reset or Activate.
+	Identifier Purpose = "identifier"
+	// Contact: a rescue address, proved before it counts (R-REC-29).
+	Contact Purpose = "contact"
 )
 
 // Method is one way to prove who one is. It is given no directory, no request
 // and no response: it sends, it compares, and that is all it can do. It must be
 // safe for concurrent use and pass recoverytest.Run.
+//
+// A method sends what is to be answered; or, as a Handed, leaves that to an
+// operator; or, as an Asked, asks for what the person knows or has.
 type Method interface {
 	// Name is what a configuration calls it. It is kept with every attempt and
 	// must never change.
@@ -55,10 +68,67 @@ type Method interface {
 	Verify(c Challenge, a Answer) bool
 }
 
+// Addressed is implemented by methods that say where they send. The engine then
+// chooses one contact for each message and puts it into Challenge.To, keeps to
+// the bounds of each address (requirement R33), leaves out those that refused
+// (R23), and can show after a first proof where the next message goes.
+type Addressed interface {
+	Method
+	// To returns the contacts that it could send to, in order (R20).
+	To(a account.Account, p Purpose) []account.Contact
+}
+
+// Handed is implemented by methods that send nothing: their code is made by
+// Flow.Issue and given to the person by an operator or on a letter.
+type Handed interface {
+	Method
+	Handed()
+}
+
+// Asked is implemented by methods that send nothing and ask for what a person
+// knows or has: a birth date, the number of a card. Their Verify is given the
+// whole account.
+type Asked interface {
+	Method
+	// Alone reports whether a right answer may be all that is asked of this
+	// account. Where it may not, it only adds to another proof, whatever the
+	// configuration says (requirement R43).
+	Alone(a account.Account, p Purpose) bool
+}
+
+// Silent is embedded by methods that send nothing. The lifetimes are those of
+// an answer given on the spot; a Handed has its own.
+type Silent struct{}
+
+// Challenge implements Method: there is nothing to send.
+func (Silent) Challenge(context.Context, Challenge) error { return nil }
+
+// Terms implements Method.
+func (Silent) Terms(Purpose) Terms { return Terms{Link: proofLife, Code: proofLife} }
+
+// Family is implemented by methods that can put the challenges of several
+// accounts with one address into one message (requirement R22).
+type Family interface {
+	Method
+	// ChallengeAll is Challenge for several accounts. All have one To and were
+	// sent at one time.
+	ChallengeAll(ctx context.Context, all []Challenge) error
+}
+
 // Terms are lifetimes (requirement R30).
 type Terms struct {
 	Link time.Duration // of a link, and of the attempt itself
 	Code time.Duration // of a typed code
+}
+
+// Lifetime is one of a configuration: the default when unset, and an error that
+// names its key beyond the most that requirement R30 allows.
+func Lifetime(key string, set plugin.Duration, unset, most time.Duration) (time.Duration, error) {
+	d := set.Or(unset)
+	if d > most {
+		return 0, plugin.At(key, fmt.Errorf("is %v at the most", most))
+	}
+	return d, nil
 }
 
 // Env is what the host lends a method.
@@ -71,9 +141,14 @@ type Env struct {
 
 // Challenge is one attempt as its method sees it.
 type Challenge struct {
-	Attempt  string // its public name; not a secret
-	Purpose  Purpose
-	Account  account.Account
+	Attempt string // its public name; not a secret
+	Purpose Purpose
+	// Wanted is what was asked for, Identifier for instance. Purpose is what
+	// the account is given.
+	Wanted  Purpose
+	Account account.Account
+	// To is the contact to send to, for an Addressed.
+	To       account.Contact
 	Language string
 	SentAt   time.Time
 	Terms    Terms
@@ -95,24 +170,38 @@ func (c Challenge) Digits(n int) string {
 	return c.derive.Digits(n, "digits", c.Attempt, string(c.Purpose), string(c.Account.ID))
 }
 
+// Code returns the code of a Handed, which only this challenge has, with a
+// check character at its end: "K7QM2XDB9RTH".
+func (c Challenge) Code() string {
+	return longCode(c.derive.Digits(19, "code", c.Attempt, string(c.Purpose), string(c.Account.ID)))
+}
+
 // Token returns the secret of the link, 131 bits (requirement R31).
 func (c Challenge) Token() string {
 	return c.derive.Text(tokenLen, "token", c.Attempt, string(c.Purpose), string(c.Account.ID))
 }
 
+// IsToken compares in constant time.
+func (c Challenge) IsToken(text string) bool { return secret.New(text).Equal(secret.New(c.Token())) }
+
 // URL is the link to send. Opening it consumes nothing.
 func (c Challenge) URL() string { return c.link + c.Attempt + c.Token() }
 
-// CodeUntil and LinkUntil are when what was sent ends.
+// CodeUntil is when the code ends.
 func (c Challenge) CodeUntil() time.Time { return c.SentAt.Add(c.Terms.Code) }
 
 // LinkUntil is when the link ends.
 func (c Challenge) LinkUntil() time.Time { return c.SentAt.Add(c.Terms.Link) }
 
-// Answer is what somebody gave back: the token of a link, or a typed code.
+// Answer is what somebody gave back: the token of a link, or what was typed.
 type Answer struct {
 	Token string
-	Code  string
+	// Code is CodeLen digits for a method that sends, a LongCode for a Handed,
+	// and the text as typed for an Asked.
+	Code string
+	// Login and Name, for an Asked, are the identifier and the family name
+	// typed beside it, if any were.
+	Login, Name string
 }
 
 // What the engine answers.
@@ -125,6 +214,10 @@ var (
 	ErrSlowDown = errors.New("recovery: too many requests")
 	// ErrNoProof: the proof is unknown, expired or used.
 	ErrNoProof = errors.New("recovery: no proof")
+	// ErrPartial: the proof is good, but this account must prove more for that.
+	ErrPartial = errors.New("recovery: more must be proved")
+	// ErrCharter: the charter was not accepted.
+	ErrCharter = errors.New("recovery: the charter was not accepted")
 	// ErrState: the account may not be given a password (any more).
 	ErrState = errors.New("recovery: not in this state of the account")
 )

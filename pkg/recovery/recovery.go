@@ -29,14 +29,22 @@ type Flow struct {
 	Outbox    *outbox.Outbox
 	Keys      *secret.Keyring
 	Methods   []Method // in the order of preference
-	Policy    password.Policy
-	Mail      mail.Sender // carries the notices
-	Pages     *render.Pages
+	// Ways say which of them suffice; without any, each does.
+	Ways   []Way
+	Policy password.Policy
+	// Charter is the URL of what must be accepted at activation; none when
+	// empty.
+	Charter string
+	Mail    mail.Sender // carries the notices
+	Pages   *render.Pages
 	// Link is the URL of the page of links, whole, to which a token is
 	// appended. It is built from the issuer, never from a request.
 	Link string
 	// Home is the URL in notices where somebody acts who did not ask.
-	Home   string
+	Home string
+	// Undo is the URL of the page that takes a change of contact back, to
+	// which a token is appended.
+	Undo   string
 	Limits Limits
 	Audit  audit.Log
 	Now    func() time.Time // default time.Now
@@ -52,7 +60,11 @@ type Limits struct {
 	// Hourly and Daily bound what is sent to one account, and to one address.
 	Hourly, Daily throttle.Limiter
 	// Tries bounds the answers to one attempt, Guesses those for one account.
+	// Of codes that are handed over the tries are counted by network: they are
+	// too long to guess, and nobody may use up somebody else's letter.
 	Tries, Guesses throttle.Limiter
+	// Facts bounds the answers about one account to one Asked method.
+	Facts throttle.Limiter
 }
 
 // DefaultLimits are those of requirements R32 and R33. A refused request never
@@ -65,6 +77,7 @@ func DefaultLimits() Limits {
 		Daily:     throttle.Limiter{Name: "recovery daily", Limit: 6, Window: 24 * time.Hour},
 		Tries:     throttle.Limiter{Name: "recovery tries", Limit: 5, Window: 7 * 24 * time.Hour},
 		Guesses:   throttle.Limiter{Name: "recovery guesses", Limit: 20, Window: 24 * time.Hour},
+		Facts:     throttle.Limiter{Name: "recovery facts", Limit: 5, Window: 24 * time.Hour},
 	}
 }
 
@@ -74,6 +87,7 @@ const (
 
 	jobChallenge = "recovery challenge"
 	jobNotice    = "recovery notice"
+	jobSettle    = "recovery settle"
 
 	// remembered is how long after its end an attempt can still be told what
 	// became of it.
@@ -84,33 +98,46 @@ const (
 
 // The fields of an attempt.
 const (
-	fieldPurpose  = "purpose"
+	fieldWanted   = "wanted"
+	fieldPurpose  = "purpose" // what the account is given
 	fieldMethod   = "method"
 	fieldLogin    = "login" // as typed, sealed: people type passwords there
 	fieldLanguage = "lang"
 	fieldReturn   = "return"
 	fieldAccount  = "account" // set when the account was found
 	fieldSent     = "sent"
+	fieldTo       = "to"     // a hash of the contact that was chosen
+	fieldNew      = "new"    // Contact: the change, sealed
+	fieldFamily   = "family" // the attempts of one message for several accounts
+	fieldBatch    = "batch"
+	fieldUsed     = "used"
 	fieldAttempt  = "attempt"
+	fieldCharter  = "charter" // of a proof
 )
 
 // Start names the engine's handlers to the outbox. Call it once.
 func (f *Flow) Start() {
 	f.Outbox.Handle(jobChallenge, f.challenge)
 	f.Outbox.Handle(jobNotice, f.notice)
+	f.Outbox.Handle(jobSettle, f.settle)
 }
 
-// CodeLen is how many digits a typed code has (requirement R32).
-const CodeLen = 6
-
-func (f *Flow) method(name string) Method {
+// method finds one that is configured.
+func (f *Flow) method(name string) (Method, bool) {
 	for _, m := range f.Methods {
 		if m.Name() == name {
-			return m
+			return m, true
 		}
 	}
-	return f.Methods[0]
+	return nil, false
 }
+
+// sends reports whether a method sends something.
+func sends(m Method) bool { return !isHanded(m) && !isAsked(m) }
+
+func isHanded(m Method) bool { _, ok := m.(Handed); return ok }
+
+func isAsked(m Method) bool { _, ok := m.(Asked); return ok }
 
 func (f *Flow) box() *secret.Box { return f.Keys.Box("recovery login") }
 
@@ -130,6 +157,17 @@ func key(id string) store.Key {
 	return store.Key{Tag: id[:ticket.TagLen], Name: "attempt:" + id}
 }
 
+// Beside an attempt's record: that it may be answered, by its code, and that
+// somebody is answering it.
+func openKey(id string) store.Key  { return beside(id, ":open") }
+func codeKey(id string) store.Key  { return beside(id, ":code") }
+func claimKey(id string) store.Key { return beside(id, ":claim") }
+
+func beside(id, what string) store.Key {
+	k := key(id)
+	return store.Key{Tag: k.Tag, Name: k.Name + what}
+}
+
 // currentKey is that of the record which says, by method, which attempt of an
 // account is the one that may be answered.
 func currentKey(id account.ID) store.Key {
@@ -145,3 +183,5 @@ func nameKey(login string) store.Key {
 func fold(login string) string {
 	return strings.ToLower(norm.NFKC.String(strings.TrimSpace(login)))
 }
+
+func newAttempt() string { return ticket.NewTag() + secret.Random(attemptLen-ticket.TagLen) }

@@ -313,8 +313,13 @@ func TestNobodyLearnsWhoExists(t *testing.T) {
 			w := start(t)
 			begun := w.begin(t, login)
 			w.settled(t)
-			if len(w.mails) != 0 {
-				t.Error("a message left")
+			// R12: only the owner's mailbox hears why, and nothing to answer.
+			if want := map[string]int{"locked": 1, "closed": 1}[login]; len(w.mails) != want {
+				t.Errorf("%d messages left, want %d", len(w.mails), want)
+			} else if want == 1 {
+				if m := <-w.mails; inMail.MatchString(m.Text) || !strings.Contains(m.Text, login) {
+					t.Errorf("the mail says %s", m.Text)
+				}
 			}
 			for _, r := range []recovery.Reply{{Attempt: begun.Attempt, Code: "000000"}, {Login: login, Code: "000000"}, {Link: begun.Attempt + "0123456789012345678901"}} {
 				if _, err := w.answer(t, r); !errors.Is(err, recovery.ErrWrong) {

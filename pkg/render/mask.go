@@ -58,3 +58,12 @@ func DecoyMail(d *secret.Deriver, login string) string {
 func DecoyPhone(d *secret.Deriver, login string) string {
 	return MaskPhone(d.Digits(2, "mask", "phone", login))
 }
+
+// MaskName is a person's name as far as it may be shown to somebody who shares
+// their address: "Loïc M.".
+func MaskName(given, family string) string {
+	if family == "" {
+		return given
+	}
+	return strings.TrimSpace(given + " " + initial(family) + ".")
+}

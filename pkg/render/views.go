@@ -106,11 +106,15 @@ type Purpose string
 
 // The purposes.
 const (
-	PurposeReset    Purpose = "reset"
-	PurposeActivate Purpose = "activate"
+	PurposeReset      Purpose = "reset"
+	PurposeActivate   Purpose = "activate"
+	PurposeUnlock     Purpose = "unlock"
+	PurposeIdentifier Purpose = "identifier"
+	PurposeContact    Purpose = "contact"
 )
 
-var purposes = []Purpose{PurposeReset, PurposeActivate}
+// Purposes that end on a page of their own.
+var purposes = []Purpose{PurposeReset, PurposeActivate, PurposeUnlock}
 
 // Login is the page that asks for a login and a password. It posts username,
 // password and remember.
@@ -448,11 +452,27 @@ var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, Warn{},
 type MailLink struct {
 	Purpose    Purpose
 	Login      string // the reminder of the identifier
-	URL        string // whole, on the issuer
+	URL        string // whole, on the issuer; not of PurposeContact
 	Code       string
 	SentAt     time.Time
 	ValidUntil time.Time // of the link
 	CodeUntil  time.Time
+}
+
+// MailFamily is MailLink for several accounts behind one address, each with a
+// link and a code of its own (requirement R22).
+type MailFamily struct {
+	Members   []FamilyMember
+	CodeUntil time.Time
+}
+
+// FamilyMember is one of the accounts.
+type FamilyMember struct {
+	Name       string // masked
+	Login      string
+	URL        string
+	Code       string
+	ValidUntil time.Time
 }
 
 // MailChanged is the notice that a password was set.
@@ -462,18 +482,48 @@ type MailChanged struct {
 	URL   string // where to act if it was somebody else
 }
 
+// MailUnlocked is the notice that a lock was lifted.
+type MailUnlocked struct {
+	Login string
+	At    time.Time
+	URL   string
+}
+
+// MailContactChanged is the notice to the old addresses that a rescue address
+// changed.
+type MailContactChanged struct {
+	Login string
+	At    time.Time
+	To    string    // the new one, masked; empty when one was removed
+	URL   string    // takes it back
+	Until time.Time // as long
+}
+
+// MailWhy tells an owner why there is no way back in (requirement R12).
+type MailWhy struct {
+	Login  string
+	Reason Reason
+	Ends   time.Time // when it ended; zero when unknown
+}
+
 // Mail implements MailView.
 func (m MailLink) Mail() string {
-	if m.Purpose == PurposeActivate {
-		return "activate"
+	switch m.Purpose {
+	case PurposeActivate, PurposeUnlock, PurposeIdentifier, PurposeContact:
+		return string(m.Purpose)
 	}
 	return "reset"
 }
 
 // Mail implements MailView.
-func (MailChanged) Mail() string { return "notice-changed" }
+func (MailFamily) Mail() string         { return "family" }
+func (MailChanged) Mail() string        { return "notice-changed" }
+func (MailUnlocked) Mail() string       { return "notice-unlocked" }
+func (MailContactChanged) Mail() string { return "notice-contact" }
+func (MailWhy) Mail() string            { return "why" }
 
-var mailViews = []MailView{MailLink{Purpose: PurposeReset}, MailLink{Purpose: PurposeActivate}, MailChanged{}}
+var mailViews = []MailView{MailLink{Purpose: PurposeReset}, MailLink{Purpose: PurposeActivate}, MailLink{Purpose: PurposeUnlock},
+	MailLink{Purpose: PurposeIdentifier}, MailLink{Purpose: PurposeContact}, MailFamily{}, MailChanged{}, MailUnlocked{}, MailContactChanged{}, MailWhy{}}
 
 // messageKeys are the messages whose keys templates make from values.
 func messageKeys() []string {

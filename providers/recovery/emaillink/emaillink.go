@@ -32,39 +32,33 @@ type Config struct {
 
 // Open checks the bounds.
 func (c *Config) Open(_ context.Context, env recovery.Env) (recovery.Method, error) {
-	m := &method{env: env, terms: map[recovery.Purpose]recovery.Terms{}}
-	code, err := bound("code", c.Code, 10*time.Minute, 10*time.Minute)
+	code, err := recovery.Lifetime("code", c.Code, 10*time.Minute, 10*time.Minute)
 	if err != nil {
 		return nil, err
 	}
-	reset, err := bound("resetLink", c.ResetLink, time.Hour, 24*time.Hour)
+	reset, err := recovery.Lifetime("resetLink", c.ResetLink, time.Hour, 24*time.Hour)
 	if err != nil {
 		return nil, err
 	}
-	activation, err := bound("activationLink", c.ActivationLink, 24*time.Hour, 7*24*time.Hour)
+	activation, err := recovery.Lifetime("activationLink", c.ActivationLink, 24*time.Hour, 7*24*time.Hour)
 	if err != nil {
 		return nil, err
 	}
 	if env.Mail == nil {
 		return nil, errors.New("this method sends mail, and no way to send it is configured: add a section mail")
 	}
-	m.terms[recovery.Reset] = recovery.Terms{Link: reset, Code: min(code, reset)}
-	m.terms[recovery.Activate] = recovery.Terms{Link: activation, Code: min(code, activation)}
-	return m, nil
-}
-
-func bound(key string, set plugin.Duration, unset, most time.Duration) (time.Duration, error) {
-	d := set.Or(unset)
-	if d > most {
-		return 0, plugin.At(key, fmt.Errorf("is %v at the most", most))
-	}
-	return d, nil
+	return &method{env: env, reset: reset, activation: activation, code: code}, nil
 }
 
 type method struct {
-	env   recovery.Env
-	terms map[recovery.Purpose]recovery.Terms
+	env                     recovery.Env
+	reset, activation, code time.Duration
 }
+
+var _ interface {
+	recovery.Addressed
+	recovery.Family
+} = (*method)(nil)
 
 func (*method) Name() string { return "emaillink" }
 
@@ -72,22 +66,53 @@ func (*method) Offers(a account.Account, _ recovery.Purpose) bool {
 	return len(a.Reach(account.Email)) > 0
 }
 
-func (m *method) Terms(p recovery.Purpose) recovery.Terms { return m.terms[p] }
+// To implements recovery.Addressed: all rescue addresses, in their order.
+func (*method) To(a account.Account, _ recovery.Purpose) []account.Contact {
+	return a.Reach(account.Email)
+}
+
+func (m *method) Terms(p recovery.Purpose) recovery.Terms {
+	link := m.reset
+	if p == recovery.Activate {
+		link = m.activation
+	}
+	return recovery.Terms{Link: link, Code: min(m.code, link)}
+}
 
 func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
-	to := c.Account.Reach(account.Email)
-	if len(to) == 0 {
-		return fmt.Errorf("emaillink: %w: no rescue address", mail.ErrRefused)
+	purpose := c.Purpose
+	if c.Wanted == recovery.Identifier {
+		purpose = c.Wanted
 	}
-	letter, err := m.env.Pages.Mail(c.Language, render.MailLink{
-		Purpose: render.Purpose(c.Purpose), Login: c.Account.Login, URL: c.URL(), Code: c.Digits(recovery.CodeLen),
+	return m.send(ctx, c, render.MailLink{
+		Purpose: render.Purpose(purpose), Login: c.Account.Login, URL: c.URL(), Code: c.Digits(recovery.CodeLen),
 		SentAt: c.SentAt, ValidUntil: c.LinkUntil(), CodeUntil: c.CodeUntil(),
 	})
+}
+
+// ChallengeAll implements recovery.Family.
+func (m *method) ChallengeAll(ctx context.Context, all []recovery.Challenge) error {
+	if len(all) == 1 {
+		return m.Challenge(ctx, all[0])
+	}
+	view := render.MailFamily{CodeUntil: all[0].CodeUntil()}
+	for _, c := range all {
+		view.Members = append(view.Members, render.FamilyMember{Name: render.MaskName(c.Account.GivenName, c.Account.FamilyName),
+			Login: c.Account.Login, URL: c.URL(), Code: c.Digits(recovery.CodeLen), ValidUntil: c.LinkUntil()})
+	}
+	return m.send(ctx, all[0], view)
+}
+
+func (m *method) send(ctx context.Context, c recovery.Challenge, view render.MailView) error {
+	if c.To.Value == "" {
+		return fmt.Errorf("emaillink: %w: no rescue address", mail.ErrRefused)
+	}
+	letter, err := m.env.Pages.Mail(c.Language, view)
 	if err != nil {
 		return fmt.Errorf("emaillink: %w", err)
 	}
 	err = m.env.Mail.Send(ctx, mail.Message{
-		ID: c.Attempt, To: to[0].Value, Subject: letter.Subject, Text: letter.Text, HTML: letter.HTML, Language: letter.Language,
+		ID: c.Attempt, To: c.To.Value, Subject: letter.Subject, Text: letter.Text, HTML: letter.HTML, Language: letter.Language,
 	})
 	if err != nil {
 		return fmt.Errorf("emaillink: %w", err)
@@ -97,7 +122,7 @@ func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
 
 func (*method) Verify(c recovery.Challenge, a recovery.Answer) bool {
 	if a.Token != "" {
-		return secret.New(a.Token).Equal(secret.New(c.Token()))
+		return c.IsToken(a.Token)
 	}
 	return a.Code != "" && secret.New(a.Code).Equal(secret.New(c.Digits(recovery.CodeLen)))
 }

@@ -80,6 +80,7 @@ func TestMessage(t *testing.T) {
 		c := recovery.NewChallenge("AAAAAAAAAAAAAAAA", recovery.Reset, account.Account{ID: "1", Login: "elefevre", Contacts: []account.Contact{
 			{Kind: account.Email, Value: "first@home.example"}, {Kind: account.Email, Value: "second@home.example"}}},
 			lang, time.Unix(1_800_000_000, 0), method.Terms(recovery.Reset), keys, "https://login.example/recover/link?t=")
+		c.To = method.(recovery.Addressed).To(c.Account, c.Purpose)[0]
 		if err := method.Challenge(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}

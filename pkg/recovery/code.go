@@ -1,0 +1,95 @@
+package recovery
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// CodeLen is how many digits a code has that is sent (requirement R32).
+const CodeLen = 6
+
+// unmistakable is the alphabet of codes that are handed over: no 0 and O, no 1,
+// I and L (requirement R32). It has a prime number of characters, so that the
+// last one of a code can tell every single mistake and every exchange of two
+// neighbours.
+const unmistakable = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+
+// longLen is how many characters a handed-over code has: eleven that are drawn,
+// 54 bits, and one that checks them.
+const longLen = 12
+
+// longCode makes the code of twelve characters from nineteen derived digits.
+func longCode(digits string) string {
+	drawn, _ := strconv.ParseUint(digits, 10, 64) // 10^19 < 2^64
+	code := make([]byte, longLen)
+	sum := 0
+	for i := range longLen - 1 {
+		n := int(drawn % uint64(len(unmistakable)))
+		drawn /= uint64(len(unmistakable))
+		code[i] = unmistakable[n]
+		sum += (i + 1) * n
+	}
+	code[longLen-1] = unmistakable[sum%len(unmistakable)]
+	return string(code)
+}
+
+// grouped writes a long code as it is read out: "K7QM-2XDB-9RTH".
+func grouped(code string) string {
+	return code[:4] + "-" + code[4:8] + "-" + code[8:]
+}
+
+var longShape = regexp.MustCompile(`\b[0-9A-Z]{4}[\s-]*[0-9A-Z]{4}[\s-]*[0-9A-Z]{4}\b`)
+
+// LongCode finds a handed-over code in what was typed or pasted, whatever the
+// case, the spaces and the hyphens; empty without one. One that was mistyped is
+// none: it need not be compared with anything, and is no try.
+func LongCode(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r == '\u2010' || r == '\u2011' || r == '\u2013' {
+			return '-'
+		}
+		return r
+	}, strings.ToUpper(norm.NFKC.String(text)))
+	for _, found := range longShape.FindAllString(text, -1) {
+		code := strings.Map(func(r rune) rune {
+			if strings.ContainsRune(unmistakable, r) {
+				return r
+			}
+			return -1
+		}, found)
+		if len(code) == longLen && checks(code) {
+			return code
+		}
+	}
+	return ""
+}
+
+func checks(code string) bool {
+	sum := 0
+	for i := range longLen - 1 {
+		sum += (i + 1) * strings.IndexByte(unmistakable, code[i])
+	}
+	return unmistakable[sum%len(unmistakable)] == code[longLen-1]
+}
+
+// Digits finds a code that was sent in what was typed or pasted, a whole
+// sentence perhaps: the first run of CodeLen digits, spaces and hyphens between
+// them allowed. Without one it is what digits there are at the end.
+func Digits(text string) string {
+	run := ""
+	for _, c := range norm.NFKC.String(text) {
+		switch {
+		case '0' <= c && c <= '9':
+			if run += string(c); len(run) == CodeLen {
+				return run
+			}
+		case c == ' ' || c == '-' || c == '\u00a0' || c == '\u202f' || c == '\u2011':
+		default:
+			run = ""
+		}
+	}
+	return run
+}

@@ -1,0 +1,177 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/throttle"
+	"github.com/loge-idp/loge/pkg/ticket"
+)
+
+// Change is one rescue address into another: from a zero one it adds, to a zero
+// one it removes.
+type Change struct {
+	From account.Contact `json:"f"`
+	To   account.Contact `json:"t"`
+}
+
+// undoLife is how long the old address may take a change back (requirement
+// R25).
+const undoLife = 72 * time.Hour
+
+func (f *Flow) sealChange(c Change, id string) string {
+	plain, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // texts
+	}
+	return f.Keys.Box("recovery contact").Seal(plain, id)
+}
+
+func (f *Flow) openChange(sealed, id string) (c Change, err error) {
+	plain, err := f.Keys.Box("recovery contact").Open(sealed, id)
+	if err == nil {
+		err = json.Unmarshal(plain, &c)
+	}
+	return c, err
+}
+
+// BeginContact has the new address prove itself: a code goes there and nowhere
+// else. The caller has made sure that it is the owner who asks, by a password
+// of the last ten minutes or by a proof (requirement R25). Errors: *SlowDown,
+// or one that wraps store.ErrUnavailable.
+func (f *Flow) BeginContact(ctx context.Context, who account.Account, c Change, language, source, address string) (Begun, error) {
+	hit, submitted := f.Limits.Source.Hit(source), f.Limits.Submitted.Hit("contact of "+string(who.ID))
+	if err := f.Store.Do(ctx, hit, submitted); err != nil {
+		return Begun{}, err
+	}
+	if wait, refused := throttle.Refused(hit, submitted); refused {
+		return Begun{}, &SlowDown{wait}
+	}
+	id, method := newAttempt(), ""
+	reached := account.Account{ID: who.ID, Status: who.Status, Reason: who.Reason, Contacts: []account.Contact{c.To}}
+	for _, m := range f.Methods {
+		if sends(m) && method == "" && m.Offers(reached, Contact) {
+			method = m.Name()
+		}
+	}
+	return f.begin(ctx, id, address, store.Fields{fieldWanted: string(Contact), fieldMethod: method, fieldLanguage: language,
+		fieldAccount: string(who.ID), fieldLogin: f.sealTyped(typed{Login: who.Login}, id), fieldNew: f.sealChange(c, id)})
+}
+
+// CompleteContact takes the code that the new address got and writes the
+// change; the old addresses are told, and may take it back for 72 hours. An
+// address that is on file already is only confirmed. It returns the contact
+// that was proved. Errors: ErrWrong, *SlowDown, directory.ErrConflict, or one
+// that wraps store.ErrUnavailable or directory.ErrUnavailable.
+func (f *Flow) CompleteContact(ctx context.Context, who account.ID, r Reply) (account.Contact, error) {
+	proven, err := f.Answer(ctx, Reply{Attempt: r.Attempt, Code: r.Code, Source: r.Source, Address: r.Address})
+	if err != nil {
+		return account.Contact{}, err
+	}
+	p, err := f.proof(ctx, proven.Proof)
+	if err != nil {
+		return account.Contact{}, err
+	}
+	if p.purpose != Contact || p.account.ID != who {
+		return account.Contact{}, ErrWrong
+	}
+	read := &store.Read{Key: key(p.fields[fieldAttempt])}
+	if err := f.Store.Do(ctx, read); err != nil {
+		return account.Contact{}, err
+	}
+	c, err := f.openChange(read.Fields[fieldNew], p.fields[fieldAttempt])
+	if err != nil {
+		return account.Contact{}, ErrWrong
+	}
+	if take, err := f.proofs().Redeem(ctx, proven.Proof); err != nil || take.Outcome != store.Taken {
+		return account.Contact{}, errors.Join(ErrWrong, err)
+	}
+	if c.From == c.To {
+		f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "confirmed", Account: who, Address: r.Address})
+		return c.To, nil
+	}
+	return c.To, f.ReplaceContact(ctx, p.account, c, "", r.Address)
+}
+
+// ReplaceContact writes a change of rescue address, ends what was begun with
+// the old ones, and tells them; each message takes the change back for 72 hours
+// (requirement R25). By is the operator, empty for the owner. Errors:
+// directory.ErrConflict, or one that wraps directory.ErrUnavailable or
+// store.ErrUnavailable.
+func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change, by account.ID, address string) error {
+	editor, ok := f.Directory.(directory.Editor)
+	if !ok {
+		return errors.New("recovery: this directory cannot change rescue addresses")
+	}
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "begun", Account: who.ID, Actor: by, Address: address})
+	if err := editor.Replace(ctx, who.ID, c.From, c.To); err != nil {
+		return err
+	}
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "ok", Account: who.ID, Actor: by, Address: address,
+		Detail: []slog.Attr{slog.String("to", maskOf(c.To))}})
+	token, record := f.undos().Issue(store.Key{}, nil)
+	record.Fields = store.Fields{fieldAccount: string(who.ID), fieldNew: f.sealChange(c, string(who.ID))}
+	notices, err := f.notices(who, note{Kind: NoticeContact, Login: who.Login, Language: who.Language, At: f.now().Unix(), Masked: maskOf(c.To), Token: token}, record.Key.Name)
+	if err != nil {
+		return err
+	}
+	err = f.Store.Do(ctx, append(append(notices, record), f.Forget(who.ID)...)...)
+	f.Outbox.Nudge()
+	return err
+}
+
+func (f *Flow) undos() ticket.Book {
+	return ticket.Book{Store: f.Store, Kind: "undo", TTL: undoLife, Keep: remembered}
+}
+
+// Undoable reports whether a token still takes a change of contact back. It
+// changes nothing. The error wraps store.ErrUnavailable.
+func (f *Flow) Undoable(ctx context.Context, token string) (bool, error) {
+	k, ok := f.undos().Key(token)
+	if !ok {
+		return false, nil
+	}
+	read := &store.Read{Key: k}
+	err := f.Store.Do(ctx, read)
+	return read.Fields != nil, err
+}
+
+// UndoContact takes a change of contact back: the old address stands again, and
+// what was begun meanwhile ends, sessions too. Errors: ErrNoProof,
+// directory.ErrConflict when the contact changed again since, or one that wraps
+// directory.ErrUnavailable or store.ErrUnavailable.
+func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
+	take, err := f.undos().Redeem(ctx, token)
+	if err != nil {
+		return err
+	}
+	if take.Outcome != store.Taken {
+		return ErrNoProof
+	}
+	who := account.ID(take.Fields[fieldAccount])
+	c, err := f.openChange(take.Fields[fieldNew], string(who))
+	if err != nil {
+		return ErrNoProof
+	}
+	editor, ok := f.Directory.(directory.Editor)
+	if !ok {
+		return ErrNoProof
+	}
+	if err := editor.Replace(ctx, who, c.To, c.From); err != nil {
+		k, _ := f.undos().Key(token)
+		again := &store.Create{Key: k, Fields: take.Fields, TTL: max(take.TTL, time.Minute), Replace: true}
+		return errors.Join(err, f.Store.Do(ctx, again))
+	}
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "undone", Account: who, Address: address})
+	if err := f.Store.Do(ctx, f.Forget(who)...); err != nil {
+		return err
+	}
+	return f.Sessions.EndAll(ctx, who)
+}

@@ -1,0 +1,151 @@
+package recovery
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// Fate is what became of an attempt.
+type Fate string
+
+// The fates.
+const (
+	Open     Fate = "open"
+	Used     Fate = "used"
+	Replaced Fate = "replaced"
+	Expired  Fate = "expired"
+	Unknown  Fate = "unknown"
+)
+
+// Opened is what the page of a link may show to whoever holds it.
+type Opened struct {
+	Fate    Fate
+	At      time.Time // of the use, the replacement or the end; zero when unknown
+	Purpose Purpose
+	Until   time.Time // Open: when the link ends
+	Code    string    // Open, and still good: the code of the same message
+	Return  string
+	// Login is what was typed to get this link: to get another one.
+	Login string
+}
+
+// Look reads a link's token and changes nothing: mail scanners look too
+// (R-REC-06). Only the right token learns anything but Unknown. The error
+// wraps store.ErrUnavailable.
+func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
+	t, err := f.read(ctx, parseLink(link))
+	if err != nil || t.fate == Unknown {
+		return Opened{Fate: Unknown}, err
+	}
+	c := f.challengeOf(t.sending())
+	if !t.verify(c, Answer{Token: link[attemptLen:]}) {
+		return Opened{Fate: Unknown}, nil
+	}
+	said, err := f.openTyped(t.fields[fieldLogin], t.id)
+	if err != nil {
+		return Opened{Fate: Unknown}, nil // of a server with another key
+	}
+	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: said.Login}
+	if t.fate == Expired && out.At.IsZero() {
+		out.At = c.LinkUntil()
+	}
+	if t.fate == Open {
+		out.Until = c.LinkUntil()
+		if t.codeOpen && sends(t.method) {
+			out.Code = c.Digits(CodeLen)
+		}
+	}
+	return out, nil
+}
+
+// attempt is one as the store has it, or one that is made by answering an
+// Asked method.
+type attempt struct {
+	id       string
+	fields   store.Fields
+	method   Method
+	account  account.Account // whole for an Asked method, else its ID only
+	purpose  Purpose
+	fate     Fate
+	at       time.Time
+	codeOpen bool
+}
+
+func (t attempt) sending() sending {
+	return sending{id: t.id, fields: t.fields, account: t.account, purpose: t.purpose, method: t.method}
+}
+
+// verify compares. The link of a code that is handed over is the engine's own:
+// its method knows the code only.
+func (t attempt) verify(c Challenge, a Answer) bool {
+	if isHanded(t.method) && a.Token != "" {
+		return c.IsToken(a.Token)
+	}
+	return t.method.Verify(c, a)
+}
+
+func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
+	none := attempt{fate: Unknown}
+	if id == "" {
+		return none, nil
+	}
+	main, open, code, claim := &store.Read{Key: key(id)}, &store.Read{Key: openKey(id)}, &store.Read{Key: codeKey(id)}, &store.Read{Key: claimKey(id)}
+	if err := f.Store.Do(ctx, main, open, code, claim); err != nil {
+		return none, err
+	}
+	t := attempt{id: id, fields: main.Fields, purpose: Purpose(main.Fields[fieldPurpose]), fate: Open, codeOpen: code.Fields != nil}
+	t.account.ID = account.ID(t.fields[fieldAccount])
+	if t.account.ID == "" || t.purpose == "" {
+		return none, nil
+	}
+	var ok bool
+	if t.method, ok = f.method(t.fields[fieldMethod]); !ok {
+		return none, nil // it is configured no more
+	}
+	current := &store.Read{Key: currentKey(t.account.ID)}
+	if err := f.Store.Do(ctx, current); err != nil {
+		return none, err
+	}
+	name := t.method.Name()
+	switch used := t.fields[fieldUsed]; {
+	case used != "":
+		t.fate, t.at = Used, unixTime(used)
+	case current.Fields[name] != "" && current.Fields[name] != id:
+		t.fate, t.at = Replaced, unixTime(current.Fields[name+" at"])
+	case open.Fields == nil || current.Fields[name] != id:
+		t.fate = Expired
+	case claim.Fields != nil:
+		t.fate, t.at = Used, unixTime(claim.Fields[fieldUsed])
+	}
+	if err := f.alive(ctx, t.fields[fieldBatch]); err == ErrBatch {
+		t.fate = Expired
+	} else if err != nil {
+		return none, err
+	}
+	return t, nil
+}
+
+// parseLink returns the attempt of a link's token, empty for what is none.
+func parseLink(link string) string {
+	if len(link) != attemptLen+tokenLen || !isAttempt(link[:attemptLen]) {
+		return ""
+	}
+	return link[:attemptLen]
+}
+
+func isAttempt(text string) bool {
+	return len(text) == attemptLen && strings.Trim(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
+}
+
+func unixTime(text string) time.Time {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
+}

@@ -1,0 +1,124 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// Notice is a mail that tells an owner what was done to their account.
+type Notice string
+
+// The notices.
+const (
+	NoticeChanged  Notice = "changed"  // a password was set
+	NoticeUnlocked Notice = "unlocked" // a lock was lifted, the password stays
+	NoticeContact  Notice = "contact"  // a rescue address changed
+	NoticeWhy      Notice = "why"      // why there is no way back in (requirement R12)
+)
+
+// note is a notice to one address.
+type note struct {
+	Kind     Notice         `json:"k"`
+	To       string         `json:"to"`
+	Login    string         `json:"login"`
+	Language string         `json:"lang"`
+	At       int64          `json:"at"`
+	Reason   account.Reason `json:"why,omitempty"`
+	Ends     time.Time      `json:"ends,omitzero"`
+	Masked   string         `json:"m,omitempty"` // the new contact
+	Token    string         `json:"u,omitempty"` // takes the change back
+}
+
+// notices are the jobs that tell an owner at all addresses known. What they
+// are about names them, so that they leave once.
+func (f *Flow) notices(a account.Account, n note, about string) (ops []store.Op, err error) {
+	told := map[string]bool{}
+	for _, to := range append(a.Reach(account.Email), account.Contact{Value: a.Mail}) {
+		if to.Value == "" || told[to.Value] {
+			continue
+		}
+		told[to.Value] = true
+		n.To = to.Value
+		op, err := f.noticeTo(n, about)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+func (f *Flow) noticeTo(n note, about string) (store.Op, error) {
+	data, err := json.Marshal(n)
+	if err != nil {
+		return nil, err
+	}
+	return f.Outbox.Op(outbox.Job{ID: "notice " + secret.Hash(about + " " + n.To)[:22], Kind: jobNotice, Data: data}), nil
+}
+
+func (f *Flow) notice(ctx context.Context, job outbox.Job) error {
+	var n note
+	if err := json.Unmarshal(job.Data, &n); err != nil {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	letter, err := f.Pages.Mail(n.Language, f.view(n))
+	if err != nil {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	err = f.Mail.Send(ctx, mail.Message{ID: secret.Hash(job.ID)[:22], To: n.To, Subject: letter.Subject, Text: letter.Text, HTML: letter.HTML, Language: letter.Language})
+	if errors.Is(err, mail.ErrRefused) {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	return err
+}
+
+func (f *Flow) view(n note) render.MailView {
+	at := time.Unix(n.At, 0)
+	switch n.Kind {
+	case NoticeUnlocked:
+		return render.MailUnlocked{Login: n.Login, At: at, URL: f.Home}
+	case NoticeContact:
+		return render.MailContactChanged{Login: n.Login, At: at, To: n.Masked, URL: f.Undo + n.Token, Until: at.Add(undoLife)}
+	case NoticeWhy:
+		return render.MailWhy{Login: n.Login, Reason: render.Reason(n.Reason), Ends: n.Ends}
+	}
+	return render.MailChanged{Login: n.Login, At: at, URL: f.Home}
+}
+
+// refuse tells the owner of an account that may not be given anything why that
+// is (requirement R12): by mail to an address on file, so that nobody else
+// learns it.
+func (f *Flow) refuse(ctx context.Context, s sending) error {
+	result := "refused_" + string(s.account.Reason)
+	to := s.account.Reach(account.Email)
+	if len(to) == 0 || s.fields[fieldWanted] == string(Contact) {
+		return f.sent(ctx, result, s)
+	}
+	hourly, daily := f.Limits.Hourly.Hit(string(s.account.ID)), f.Limits.Daily.Hit(string(s.account.ID))
+	hourlyTo, dailyTo := f.Limits.Hourly.Hit("to "+f.mark(to[0])), f.Limits.Daily.Hit("to "+f.mark(to[0]))
+	if err := f.Store.Do(ctx, hourly, daily, hourlyTo, dailyTo); err != nil {
+		return err
+	}
+	if hourly.Allowed && daily.Allowed && hourlyTo.Allowed && dailyTo.Allowed {
+		op, err := f.noticeTo(note{Kind: NoticeWhy, To: to[0].Value, Login: s.account.Login, Language: s.fields[fieldLanguage],
+			At: f.now().Unix(), Reason: s.account.Reason, Ends: s.account.Ends}, s.id)
+		if err != nil {
+			return err
+		}
+		if err := f.Store.Do(ctx, op); err != nil {
+			return err
+		}
+		f.Outbox.Nudge()
+		s.to = to[0]
+	}
+	return f.sent(ctx, result, s)
+}

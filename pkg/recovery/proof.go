@@ -1,0 +1,175 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// provedBy begins the fields of a proof that name the methods proved; their
+// values are the attempts.
+const provedBy = "by "
+
+// proven is a proof that is still good, of one method at least, and the account
+// as it is now.
+type proven struct {
+	fields  store.Fields
+	key     store.Key
+	left    time.Duration
+	purpose Purpose
+	account account.Account
+	by      map[string]string // attempts by method
+}
+
+// whole is a proof of all that an act needs. Only Flow.whole makes one, and
+// whatever changes an account asks for it.
+type whole struct{ proven }
+
+// whole checks that what is proved suffices for an act, with the purpose that
+// the proof is bound to: a proof for Reset is good for Unlock, which gives less.
+func (f *Flow) whole(p proven, act Purpose) (whole, error) {
+	switch {
+	case act != p.purpose && !(act == Unlock && p.purpose == Reset):
+		return whole{}, ErrNoProof
+	case !f.suffices(p.account, act, p.by):
+		return whole{}, ErrPartial
+	}
+	return whole{p}, nil
+}
+
+// held is the proof that a browser has, nil for none.
+func (f *Flow) held(ctx context.Context, text string) (*proven, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p, err := f.proof(ctx, text)
+	if errors.Is(err, ErrNoProof) || errors.Is(err, ErrState) {
+		return nil, nil
+	}
+	return &p, err
+}
+
+func (f *Flow) proof(ctx context.Context, text string) (proven, error) {
+	k, ok := f.proofs().Key(text)
+	if !ok {
+		return proven{}, ErrNoProof
+	}
+	read := &store.Read{Key: k}
+	if err := f.Store.Do(ctx, read); err != nil {
+		return proven{}, err
+	}
+	if read.Fields == nil {
+		return proven{}, ErrNoProof
+	}
+	p := proven{fields: read.Fields, key: k, left: read.TTL, purpose: Purpose(read.Fields[fieldPurpose]), by: map[string]string{}}
+	who := account.ID(read.Fields[fieldAccount])
+	// A login, a change of password or a newer message since then has ended
+	// an attempt, and what it proved with it (R-REC-09).
+	current := &store.Read{Key: currentKey(who)}
+	if err := f.Store.Do(ctx, current); err != nil {
+		return proven{}, err
+	}
+	for name, id := range read.Fields {
+		if method, ok := strings.CutPrefix(name, provedBy); ok && current.Fields[method] == id {
+			p.by[method] = id
+		}
+	}
+	if len(p.by) == 0 {
+		return proven{}, ErrNoProof
+	}
+	a, err := f.Directory.Get(ctx, who)
+	if errors.Is(err, directory.ErrNotFound) {
+		return proven{}, ErrState
+	}
+	if err != nil {
+		return proven{}, err
+	}
+	p.account = a
+	if now, ok := grant(p.purpose, a); !ok || now != p.purpose {
+		return proven{}, ErrState
+	}
+	return p, nil
+}
+
+// Ready is what the page after a proof may show.
+type Ready struct {
+	Purpose Purpose
+	Login   string // the account's own name: a reminder, and for password keepers
+	Return  string
+	// More are the ways to prove what is still missing; empty when all is
+	// proved. Short is set when something is missing and this account has no
+	// way to prove it: only an operator can help.
+	More  []More
+	Short bool
+	// Unlockable is set when the account was locked after too many tries and
+	// may be unlocked with the password it has.
+	Unlockable bool
+	// Charter is the URL of what must be accepted first; empty without.
+	Charter string
+}
+
+// More is one way to prove what is missing.
+type More struct {
+	Method string
+	Sends  bool   // it sends something; else it asks
+	To     string // the masked address it would send to (requirement R24); empty when not known
+}
+
+// Proven reads a proof without using it. Errors: ErrNoProof, ErrState, or one
+// that wraps store.ErrUnavailable or directory.ErrUnavailable.
+func (f *Flow) Proven(ctx context.Context, proof string) (Ready, error) {
+	p, err := f.proof(ctx, proof)
+	if err != nil {
+		return Ready{}, err
+	}
+	return f.ready(p), nil
+}
+
+func (f *Flow) ready(p proven) Ready {
+	out := Ready{Purpose: p.purpose, Login: p.account.Login, Return: p.fields[fieldReturn]}
+	if p.account.Status == account.Locked {
+		_, err := f.whole(p, Unlock)
+		out.Unlockable = err == nil
+	}
+	if p.purpose == Activate {
+		out.Charter = f.Charter
+	}
+	if f.suffices(p.account, p.purpose, p.by) {
+		return out
+	}
+	for _, m := range f.next(p.account, p.purpose, p.by) {
+		more := More{Method: m.Name(), Sends: sends(m)}
+		if to, ok := m.(Addressed); ok {
+			if contacts := to.To(p.account, p.purpose); len(contacts) > 0 {
+				more.To = maskOf(contacts[0])
+			}
+		}
+		out.More = append(out.More, more)
+	}
+	out.Short = len(out.More) == 0
+	return out
+}
+
+// Next has a further method send its challenge to somebody who has proved a
+// part. Errors: ErrWrong when that method leads nowhere, ErrNoProof, ErrState,
+// or one that wraps store.ErrUnavailable or directory.ErrUnavailable.
+func (f *Flow) Next(ctx context.Context, proof, method, language, address string) (Begun, error) {
+	p, err := f.proof(ctx, proof)
+	if err != nil {
+		return Begun{}, err
+	}
+	for _, m := range f.next(p.account, p.purpose, p.by) {
+		if m.Name() == method && sends(m) {
+			id := newAttempt()
+			return f.begin(ctx, id, address, store.Fields{
+				fieldWanted: string(p.purpose), fieldMethod: method, fieldLanguage: language, fieldReturn: p.fields[fieldReturn],
+				fieldAccount: string(p.account.ID), fieldLogin: f.sealTyped(typed{Login: p.account.Login}, id)})
+		}
+	}
+	return Begun{}, ErrWrong
+}

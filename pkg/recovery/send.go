@@ -1,0 +1,336 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/throttle"
+)
+
+// sending is an attempt on its way to be sent.
+type sending struct {
+	id      string
+	fields  store.Fields
+	typed   typed
+	account account.Account
+	purpose Purpose
+	method  Method
+	to      account.Contact
+}
+
+// challenge looks the account up and has the method send its challenge. It is
+// the one place that knows whether there is an account.
+func (f *Flow) challenge(ctx context.Context, job outbox.Job) error {
+	var id string
+	if err := json.Unmarshal(job.Data, &id); err != nil {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	read := &store.Read{Key: key(id)}
+	if err := f.Store.Do(ctx, read); err != nil {
+		return err
+	}
+	t, err := f.openTyped(read.Fields[fieldLogin], id)
+	if err != nil {
+		return errors.Join(outbox.ErrGiveUp, err) // gone: it grew too old
+	}
+	found, err := f.whose(ctx, read.Fields, t)
+	if err != nil {
+		return err
+	}
+	switch len(found) {
+	case 0:
+		return f.sent(ctx, "unknown", sending{id: id, fields: read.Fields})
+	case 1:
+		return f.send(ctx, sending{id: id, fields: read.Fields, typed: t, account: found[0]})
+	}
+	return f.sendFamily(ctx, sending{id: id, fields: read.Fields, typed: t}, found)
+}
+
+// whose returns the account that was found before, or that the login finds, or
+// all those that have the login as an address on file (requirement R22).
+func (f *Flow) whose(ctx context.Context, fields store.Fields, t typed) ([]account.Account, error) {
+	a, err := account.Account{}, error(nil)
+	if id := fields[fieldAccount]; id != "" {
+		a, err = f.Directory.Get(ctx, account.ID(id))
+	} else {
+		a, err = f.Directory.Find(ctx, t.Login)
+	}
+	switch {
+	case errors.Is(err, directory.ErrNotFound) && fields[fieldAccount] == "":
+		return f.sharing(ctx, t.Login)
+	case errors.Is(err, directory.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	if !f.knows(a, t) {
+		return nil, nil
+	}
+	return []account.Account{a}, nil
+}
+
+// knows reports whether what somebody said of themselves besides a number is
+// true of the account. With no such claim it is.
+func (f *Flow) knows(a account.Account, t typed) bool {
+	if t.Known == "" {
+		return true
+	}
+	m, ok := f.method(t.Known)
+	if !ok || !isAsked(m) {
+		return false
+	}
+	return m.Verify(Challenge{Account: a, Purpose: Identifier}, Answer{Login: t.Login, Code: t.Code, Name: t.Name})
+}
+
+// sent records what became of a message.
+func (f *Flow) sent(ctx context.Context, result string, s sending) error {
+	name := ""
+	if s.method != nil {
+		name = s.method.Name()
+	}
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.challenge", Result: result, Account: s.account.ID})
+	if s.account.ID == "" {
+		return nil
+	}
+	return f.Store.Do(ctx, f.note(s.account.ID, Event{ID: s.id, At: f.now(), Purpose: s.purpose, Method: name, To: maskOf(s.to), Result: result})...)
+}
+
+// send opens the attempt of one account, once, and sends its challenge.
+func (f *Flow) send(ctx context.Context, s sending) error {
+	var ok bool
+	wanted := Purpose(s.fields[fieldWanted])
+	if s.purpose, ok = grant(wanted, s.account); !ok {
+		return f.refuse(ctx, s)
+	}
+	if s.purpose == Contact {
+		change, err := f.openChange(s.fields[fieldNew], s.id)
+		if err != nil {
+			return errors.Join(outbox.ErrGiveUp, err)
+		}
+		s.account.Contacts = []account.Contact{change.To} // what is to be proved, and nothing else
+	}
+	if s.method = f.sender(s); s.method == nil {
+		return f.sent(ctx, "no_channel", s)
+	}
+	if s.fields[fieldSent] == "" {
+		allowed, err := f.open(ctx, &s)
+		if err != nil {
+			return err
+		}
+		if !allowed {
+			return f.sent(ctx, "throttled", s)
+		}
+	}
+	if s.to, ok = f.chosen(s); !ok {
+		return f.sent(ctx, "address_gone", s)
+	}
+	err := s.method.Challenge(ctx, f.challengeOf(s))
+	switch {
+	case errors.Is(err, mail.ErrRefused):
+		return f.elsewhere(ctx, s, err)
+	case err != nil:
+		return err
+	}
+	return f.sent(ctx, "sent", s)
+}
+
+// sender is the method that sends: the one that was asked for, if the account
+// can use it, else the first that leads to what it is given.
+func (f *Flow) sender(s sending) Method {
+	if s.fields[fieldAccount] != "" { // chosen before, or for a second proof
+		if m, ok := f.method(s.fields[fieldMethod]); ok && sends(m) && m.Offers(s.account, s.purpose) {
+			return m
+		}
+		return nil
+	}
+	usable := slices.DeleteFunc(f.next(s.account, s.purpose, nil), func(m Method) bool { return !sends(m) })
+	for _, m := range usable {
+		if m.Name() == s.fields[fieldMethod] {
+			return m
+		}
+	}
+	if len(usable) == 0 {
+		return nil
+	}
+	return usable[0]
+}
+
+// open counts the sending and makes the attempt answerable: it alone, among
+// those of the account and method (requirement R31: newer supersedes older).
+// It fills in the fields that it adds.
+func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
+	hourly, daily := f.Limits.Hourly.Hit(string(s.account.ID)), f.Limits.Daily.Hit(string(s.account.ID))
+	if err := f.Store.Do(ctx, hourly, daily); err != nil {
+		return false, err
+	}
+	if _, refused := throttle.Refused(hourly, daily); refused {
+		return false, nil
+	}
+	added := store.Fields{fieldAccount: string(s.account.ID), fieldPurpose: string(s.purpose), fieldMethod: s.method.Name(),
+		fieldSent: strconv.FormatInt(f.now().Unix(), 10)}
+	if m, ok := s.method.(Addressed); ok {
+		to, allowed, err := f.choose(ctx, m.To(s.account, s.purpose), hourly.Count)
+		if err != nil || !allowed {
+			return false, err
+		}
+		added[fieldTo] = f.mark(to)
+	}
+	terms := s.method.Terms(s.purpose)
+	ops := append(f.opening(s.id, added, terms), f.names(s.id, terms.Code, append([]string{s.typed.Login}, s.account.Logins...))...)
+	if err := f.Store.Do(ctx, ops...); err != nil {
+		return false, err
+	}
+	maps.Copy(s.fields, added)
+	return true, nil
+}
+
+// opening are the operations by which the attempt that bears these fields
+// becomes the one of its account and method.
+func (f *Flow) opening(id string, added store.Fields, terms Terms) []store.Op {
+	attempt, current, method := key(id), currentKey(account.ID(added[fieldAccount])), added[fieldMethod]
+	return []store.Op{
+		&store.Write{Key: attempt, Fields: added},
+		&store.Create{Key: openKey(id), Fields: store.Fields{fieldAttempt: id}, TTL: terms.Link, Under: attempt.Name},
+		&store.Create{Key: codeKey(id), Fields: store.Fields{fieldAttempt: id}, TTL: terms.Code, Under: attempt.Name},
+		&store.Create{Key: current, Fields: store.Fields{method: id}, TTL: currentLife},
+		&store.Read{Key: current, Extend: currentLife},
+		&store.Write{Key: current, Fields: store.Fields{method: id, method + " at": added[fieldSent]}},
+	}
+}
+
+// currentLife outlasts every attempt: the cap of a printed code is 90 days
+// (requirement R30).
+const currentLife = 91 * 24 * time.Hour
+
+// names lead to an attempt from all that may be typed beside its code, on any
+// device.
+func (f *Flow) names(id string, life time.Duration, logins []string) (ops []store.Op) {
+	for _, name := range logins {
+		if fold(name) != "" {
+			ops = append(ops, &store.Create{Key: nameKey(name), Fields: store.Fields{fieldAttempt: id}, TTL: life, Replace: true})
+		}
+	}
+	return ops
+}
+
+func (f *Flow) challengeOf(s sending) Challenge {
+	sent, _ := strconv.ParseInt(s.fields[fieldSent], 10, 64)
+	return Challenge{Attempt: s.id, Purpose: s.purpose, Wanted: Purpose(s.fields[fieldWanted]), Account: s.account, To: s.to,
+		Language: s.fields[fieldLanguage], SentAt: time.Unix(sent, 0), Terms: s.method.Terms(s.purpose),
+		derive: f.Keys.Deriver("recovery"), link: f.Link}
+}
+
+// choose picks the contact of a message: the first on file for the first
+// message of an hour, the second for the next one, and so on, so that whoever
+// cannot read the first mailbox asks again and gets at the second. Those that
+// refused a message stand back (requirement R23).
+func (f *Flow) choose(ctx context.Context, contacts []account.Contact, nth int) (account.Contact, bool, error) {
+	doubtful, err := f.Doubtful(ctx, contacts)
+	if err != nil {
+		return account.Contact{}, false, err
+	}
+	sound := slices.DeleteFunc(slices.Clone(contacts), func(c account.Contact) bool { return slices.Contains(doubtful, c) })
+	if len(sound) > 0 {
+		contacts = sound
+	}
+	to := contacts[(nth-1)%len(contacts)]
+	hourly, daily := f.Limits.Hourly.Hit("to "+f.mark(to)), f.Limits.Daily.Hit("to "+f.mark(to))
+	if err := f.Store.Do(ctx, hourly, daily); err != nil {
+		return to, false, err
+	}
+	_, refused := throttle.Refused(hourly, daily)
+	return to, !refused, nil
+}
+
+// chosen finds the contact of an attempt as the directory has it now, and
+// reports whether it is still there (R-REC-13).
+func (f *Flow) chosen(s sending) (account.Contact, bool) {
+	m, ok := s.method.(Addressed)
+	if !ok {
+		return account.Contact{}, true
+	}
+	contacts := m.To(s.account, s.purpose)
+	i := slices.IndexFunc(contacts, func(c account.Contact) bool { return f.mark(c) == s.fields[fieldTo] })
+	if i < 0 {
+		return account.Contact{}, false
+	}
+	return contacts[i], true
+}
+
+// elsewhere notes that an address refused a message and has it sent to the
+// next one on file.
+func (f *Flow) elsewhere(ctx context.Context, s sending, refusal error) error {
+	m, ok := s.method.(Addressed)
+	if !ok || s.to == (account.Contact{}) {
+		return errors.Join(outbox.ErrGiveUp, refusal, f.sent(ctx, "undeliverable", s))
+	}
+	if err := errors.Join(f.sent(ctx, "undeliverable", s), f.Doubt(ctx, s.to)); err != nil {
+		return err
+	}
+	contacts := m.To(s.account, s.purpose)
+	doubtful, err := f.Doubtful(ctx, contacts)
+	if err != nil {
+		return err
+	}
+	next := slices.IndexFunc(contacts, func(c account.Contact) bool { return !slices.Contains(doubtful, c) })
+	if next < 0 {
+		return errors.Join(outbox.ErrGiveUp, refusal)
+	}
+	s.fields[fieldTo] = f.mark(contacts[next])
+	if err := f.Store.Do(ctx, &store.Write{Key: key(s.id), Fields: store.Fields{fieldTo: s.fields[fieldTo]}}); err != nil {
+		return err
+	}
+	return f.send(ctx, s)
+}
+
+// doubt is how long an address that refused a message stands back.
+const doubt = 90 * 24 * time.Hour
+
+func (f *Flow) doubtKey(c account.Contact) store.Key {
+	return store.Key{Tag: "d-" + f.mark(c), Name: "doubt"}
+}
+
+// Doubt notes that a contact cannot be reached: for whoever reads what bounced
+// (requirement R23). The error wraps store.ErrUnavailable.
+func (f *Flow) Doubt(ctx context.Context, c account.Contact) error {
+	return f.Store.Do(ctx, &store.Create{Key: f.doubtKey(c), Fields: store.Fields{fieldAttempt: "-"}, TTL: doubt, Replace: true})
+}
+
+// Doubtful returns those of the contacts that lately could not be reached. The
+// error wraps store.ErrUnavailable.
+func (f *Flow) Doubtful(ctx context.Context, contacts []account.Contact) ([]account.Contact, error) {
+	reads, ops := make([]*store.Read, len(contacts)), make([]store.Op, len(contacts))
+	for i, c := range contacts {
+		reads[i] = &store.Read{Key: f.doubtKey(c)}
+		ops[i] = reads[i]
+	}
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	if err := f.Store.Do(ctx, ops...); err != nil {
+		return nil, err
+	}
+	var out []account.Contact
+	for i, c := range contacts {
+		if reads[i].Fields != nil {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// mark names a contact without telling it.
+func (f *Flow) mark(c account.Contact) string {
+	return f.Keys.Deriver("recovery contact").Text(22, string(c.Kind), fold(c.Value))
+}

@@ -1,0 +1,139 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/plugin"
+)
+
+// Way says which proofs suffice for some accounts and purposes. Of a list the
+// first that is for an account and a purpose decides; without one each
+// configured method suffices by itself.
+type Way struct {
+	// For is whom it is for: everybody, when empty.
+	For account.Condition `json:"for"`
+	// Purposes are what it is for: all, when empty.
+	Purposes []Purpose `json:"purposes"`
+	// AnyOf are combinations of methods by name: all of one must be proved.
+	AnyOf [][]string `json:"anyOf"`
+}
+
+var purposes = []Purpose{Reset, Activate, Unlock, Identifier, Contact}
+
+// CheckWays reports what cannot be meant, as a *plugin.Error that names the
+// place, for methods that are configured.
+func CheckWays(ways []Way, methods []Method) error {
+	for i, way := range ways {
+		at := func(key string, err error) error { return plugin.At(fmt.Sprintf("[%d]", i), plugin.At(key, err)) }
+		if err := way.For.Validate(); err != nil {
+			return at("for", err)
+		}
+		for _, p := range way.Purposes {
+			if !slices.Contains(purposes, p) {
+				return at("purposes", fmt.Errorf("no purpose is called %q; known: %v", p, purposes))
+			}
+		}
+		if len(way.AnyOf) == 0 {
+			return at("anyOf", errors.New("is missing; name what suffices, like [[emaillink], [smscode]]"))
+		}
+		for j, combination := range way.AnyOf {
+			if err := checkCombination(combination, methods); err != nil {
+				return at(fmt.Sprintf("anyOf[%d]", j), err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkCombination(names []string, methods []Method) error {
+	if len(names) == 0 {
+		return errors.New("is empty; name at least one method")
+	}
+	var known []string
+	for _, m := range methods {
+		known = append(known, m.Name())
+	}
+	for i, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("no configured method is called %q; known: %v", name, known)
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("names %q twice", name)
+		}
+	}
+	return nil
+}
+
+// combinations are what suffices for an account and a purpose.
+func (f *Flow) combinations(a account.Account, p Purpose) [][]Method {
+	var out [][]Method
+	for _, way := range f.Ways {
+		if len(way.Purposes) > 0 && !slices.Contains(way.Purposes, p) || !way.For.Holds(a, f.now()) {
+			continue
+		}
+		for _, names := range way.AnyOf {
+			var combination []Method
+			for _, name := range names {
+				if m, ok := f.method(name); ok {
+					combination = append(combination, m)
+				}
+			}
+			if len(combination) == len(names) && stands(combination, a, p) {
+				out = append(out, combination)
+			}
+		}
+		return out
+	}
+	for _, m := range f.Methods {
+		if one := []Method{m}; stands(one, a, p) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// stands reports whether a combination holds something that may be all that is
+// asked: facts that others may know add to a proof and are none (requirement
+// R43).
+func stands(combination []Method, a account.Account, p Purpose) bool {
+	return slices.ContainsFunc(combination, func(m Method) bool {
+		asked, ok := m.(Asked)
+		return !ok || asked.Alone(a, p)
+	})
+}
+
+// suffices reports whether a whole combination is proved.
+func (f *Flow) suffices(a account.Account, p Purpose, proved map[string]string) bool {
+	return slices.ContainsFunc(f.combinations(a, p), func(c []Method) bool { return missing(c, proved) == 0 })
+}
+
+func missing(combination []Method, proved map[string]string) int {
+	n := 0
+	for _, m := range combination {
+		if proved[m.Name()] == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// next returns the methods that lead on from what is proved, the nearest to
+// the end first: those of the combinations which this account can complete.
+func (f *Flow) next(a account.Account, p Purpose, proved map[string]string) []Method {
+	possible := slices.DeleteFunc(f.combinations(a, p), func(c []Method) bool {
+		return slices.ContainsFunc(c, func(m Method) bool { return proved[m.Name()] == "" && !m.Offers(a, p) })
+	})
+	slices.SortStableFunc(possible, func(x, y []Method) int { return missing(x, proved) - missing(y, proved) })
+	var out []Method
+	for _, combination := range possible {
+		for _, m := range combination {
+			if proved[m.Name()] == "" && !slices.ContainsFunc(out, func(o Method) bool { return o.Name() == m.Name() }) {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
