@@ -21,7 +21,7 @@ var (
 	// failures).
 	ErrLocked = errors.New("account locked by the directory")
 	// ErrMustChange: the password is right, but must be changed before
-	// anything else, or has expired.
+	// anything else, or has expired. The error may be a *MustChange.
 	ErrMustChange = errors.New("password must be changed")
 	// ErrRejected: a new password was refused by the directory's own policy.
 	// The error is a *Rejection.
@@ -41,6 +41,20 @@ func (r *Rejection) Error() string { return ErrRejected.Error() + ": " + r.Why }
 
 // Is makes errors.Is(err, ErrRejected) true.
 func (*Rejection) Is(target error) bool { return target == ErrRejected }
+
+// MustChange is why a right password must be changed.
+type MustChange struct {
+	// Expired: it is too old; else somebody asked for a change.
+	Expired bool
+	// GraceLogins is how often the directory still accepts it (draft-behera-
+	// ldap-password-policy section 6.2); this time does not count any more.
+	GraceLogins int
+}
+
+func (m *MustChange) Error() string { return ErrMustChange.Error() }
+
+// Is makes errors.Is(err, ErrMustChange) true.
+func (*MustChange) Is(target error) bool { return target == ErrMustChange }
 
 // Reader finds accounts and checks passwords. Implementations are safe for
 // concurrent use, honour the end of ctx, and pass directorytest.Run.
@@ -68,6 +82,15 @@ type Writer interface {
 	// Unlock lifts the lock that the directory itself put after too many
 	// failures. It never lifts an administrative one.
 	Unlock(ctx context.Context, id account.ID) error
+}
+
+// Changer is implemented by directories in which people can change their own
+// password themselves, without the rights of an administrator and under all of
+// the directory's rules, on age and history for instance.
+type Changer interface {
+	// ChangePassword is ErrBadPassword when the old password is wrong, and a
+	// *Rejection when the new one is refused.
+	ChangePassword(ctx context.Context, a account.Account, old, chosen secret.String) error
 }
 
 // Directory is both.

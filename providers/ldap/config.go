@@ -79,6 +79,10 @@ type Config struct {
 	// which its own lock no longer counts; unset, it holds until lifted.
 	LockoutDuration plugin.Duration `json:"lockoutDuration"`
 
+	// Delegate makes the changes of passwords and states where this service
+	// may only read.
+	Delegate *Delegate `json:"delegate"`
+
 	// Timeout is for one operation, its connection included; 2s by default, so
 	// that a login, which is two, ends within 5 s whatever the servers do.
 	Timeout plugin.Duration `json:"timeout"`
@@ -161,6 +165,11 @@ func (c Config) open() (*dir, error) {
 	if (c.WriteDN == "") != c.WritePassword.Empty() {
 		return nil, errors.New("writeDN, writePassword: one of the two is missing")
 	}
+	if c.Delegate != nil {
+		if err := c.Delegate.check(); err != nil {
+			return nil, err
+		}
+	}
 	resolver := c.Resolver
 	if resolver == nil {
 		resolver = net.DefaultResolver
@@ -181,6 +190,7 @@ func (c Config) open() (*dir, error) {
 		ownDomains: c.OwnDomains,
 		absent:     cmp.Or(c.AbsentState, account.Active),
 		lockout:    time.Duration(c.LockoutDuration),
+		delegate:   c.Delegate,
 		timeout:    c.Timeout.Or(defaultTimeout),
 		now:        c.Now,
 		log:        c.Logger,

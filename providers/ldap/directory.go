@@ -30,6 +30,7 @@ type dir struct {
 	ownDomains []string
 	absent     account.Status
 	lockout    lockout
+	delegate   *Delegate
 	timeout    time.Duration
 	now        func() time.Time
 	log        *slog.Logger
@@ -45,6 +46,7 @@ var (
 	_ directory.Directory = (*dir)(nil)
 	_ directory.Searcher  = (*dir)(nil)
 	_ directory.Editor    = (*dir)(nil)
+	_ directory.Changer   = (*dir)(nil)
 	_ directory.Pinger    = (*dir)(nil)
 	_ directory.Examiner  = (*dir)(nil)
 )

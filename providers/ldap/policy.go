@@ -28,11 +28,17 @@ func bindOutcome(result *goldap.SimpleBindResult, err error) error {
 	if result != nil {
 		controls = result.Controls
 	}
-	switch policyError(controls) {
-	case policyExpired, policyChangeAfterReset:
-		return fmt.Errorf("ldap: bind: %w", directory.ErrMustChange)
+	policy := policyControl(controls)
+	switch policy.Error {
+	case policyExpired:
+		return fmt.Errorf("ldap: bind: %w", &directory.MustChange{Expired: true})
+	case policyChangeAfterReset:
+		return fmt.Errorf("ldap: bind: %w", &directory.MustChange{})
 	case policyLocked:
 		return fmt.Errorf("ldap: bind: %w", directory.ErrLocked)
+	}
+	if err == nil && policy.Grace >= 0 { // let in although it has expired
+		return fmt.Errorf("ldap: bind: %w", &directory.MustChange{Expired: true, GraceLogins: int(policy.Grace)})
 	}
 	var answer *goldap.Error
 	if err == nil {
@@ -43,8 +49,10 @@ func bindOutcome(result *goldap.SimpleBindResult, err error) error {
 	switch answer.ResultCode {
 	case goldap.LDAPResultInvalidCredentials:
 		switch activeDirectoryReason(answer.Err) {
-		case "532", "773": // expired; must be changed
-			return fmt.Errorf("ldap: bind: %w", directory.ErrMustChange)
+		case "532":
+			return fmt.Errorf("ldap: bind: %w", &directory.MustChange{Expired: true})
+		case "773":
+			return fmt.Errorf("ldap: bind: %w", &directory.MustChange{})
 		case "775": // locked out
 			return fmt.Errorf("ldap: bind: %w", directory.ErrLocked)
 		}
@@ -59,13 +67,14 @@ func bindOutcome(result *goldap.SimpleBindResult, err error) error {
 	return unavailable("bind", err)
 }
 
-// policyError is the error in the password policy control, -1 for none.
-func policyError(controls []goldap.Control) int8 {
+// policyControl is the password policy control of an answer; one that says
+// nothing when there is none.
+func policyControl(controls []goldap.Control) *goldap.ControlBeheraPasswordPolicy {
 	c, ok := goldap.FindControl(controls, goldap.ControlTypeBeheraPasswordPolicy).(*goldap.ControlBeheraPasswordPolicy)
 	if !ok {
-		return -1
+		return goldap.NewControlBeheraPasswordPolicy()
 	}
-	return c.Error
+	return c
 }
 
 // activeDirectoryReason is the hexadecimal code in "… AcceptSecurityContext
@@ -92,7 +101,7 @@ func refusal(operation string, err error) error {
 		policyTooShort:   "too_short",
 		policyTooYoung:   "too_young",
 		policyInHistory:  "in_history",
-	}[policyError(packetControls(answer))]
+	}[policyControl(packetControls(answer)).Error]
 	switch {
 	case why != "":
 	case answer.ResultCode == goldap.LDAPResultConstraintViolation:

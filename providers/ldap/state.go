@@ -32,7 +32,7 @@ var sources = map[string]source{
 	"ent":              {[]string{"ESCOPersonEtatCompte"}, judgeENT},
 	"ppolicy":          {[]string{"pwdAccountLockedTime"}, judgePPolicy},
 	"active-directory": {[]string{"userAccountControl", "msDS-User-Account-Control-Computed", "lockoutTime", "accountExpires"}, judgeAD},
-	"389ds":            {[]string{"nsAccountLock"}, judge389},
+	"389ds":            {[]string{"nsAccountLock", "accountUnlockTime"}, judge389},
 }
 
 // severity orders the states: of two sources the severer one holds.
@@ -219,6 +219,9 @@ func judgeAD(e entry, now time.Time, lasts lockout) (standing, bool) {
 	locked := standing{status: account.Locked, reason: account.ReasonTooManyTries}
 	if computed, err := strconv.ParseInt(e.first("msDS-User-Account-Control-Computed"), 10, 64); err == nil {
 		if computed&adLockedOut != 0 {
+			if at := adTime(e.first("lockoutTime")); lasts > 0 && !at.IsZero() {
+				locked.ends = at.Add(lasts)
+			}
 			return locked, true
 		}
 	} else if at := adTime(e.first("lockoutTime")); !at.IsZero() {
@@ -238,15 +241,24 @@ func adTime(value string) time.Time {
 	return time.Unix(n/1e7-fileTime, n%1e7*100)
 }
 
-// judge389 reads nsAccountLock, which 389ds sets on inactivated accounts.
-func judge389(e entry, _ time.Time, _ lockout) (standing, bool) {
-	switch lock := e.first("nsAccountLock"); {
-	case lock == "":
-		return standing{}, false
-	case strings.EqualFold(lock, "true"):
+// judge389 reads nsAccountLock, which 389ds sets on inactivated accounts, and
+// accountUnlockTime, which it sets after too many failures: the epoch stands
+// for ever.
+func judge389(e entry, now time.Time, _ lockout) (standing, bool) {
+	if strings.EqualFold(e.first("nsAccountLock"), "true") {
 		return standing{status: account.Locked, reason: account.ReasonAdministrative}, true
 	}
-	return standing{status: account.Active}, true
+	if until := e.first("accountUnlockTime"); until != "" {
+		locked := standing{status: account.Locked, reason: account.ReasonTooManyTries}
+		at, err := generalizedTime(until)
+		if err != nil || at.Unix() <= 0 {
+			return locked, true
+		}
+		if locked.ends = at; now.Before(at) {
+			return locked, true
+		}
+	}
+	return standing{status: account.Active}, e.first("nsAccountLock") != ""
 }
 
 // generalizedTime reads the forms of RFC 4517 3.3.13 that servers write.

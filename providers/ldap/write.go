@@ -2,17 +2,12 @@ package ldap
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"unicode/utf16"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
-	"github.com/loge-idp/loge/pkg/secret"
 
-	ber "github.com/go-asn1-ber/asn1-ber"
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
@@ -68,88 +63,12 @@ func (k *desk) modify(changes *goldap.ModifyRequest) error {
 	return err
 }
 
-// passwordChanges are the ways to set a password, by their names in a schema.
-var passwordChanges = map[string]func(k *desk, password string) error{
-	"rfc3062": passwordModify,
-	"modify":  replacePassword,
-	"ad":      replaceUnicodePwd,
-}
-
-// SetPassword implements directory.Writer.
-func (d *dir) SetPassword(ctx context.Context, id account.ID, password secret.String) error {
-	switch p := password.Reveal(); {
-	case p == "": // to a server it would mean "make one up" (RFC 3062)
-		return fmt.Errorf("ldap: %w", &directory.Rejection{Why: "too_short"})
-	case !sendable(p):
-		return fmt.Errorf("ldap: %w", &directory.Rejection{Why: "other"})
-	}
-	return d.write(ctx, id, func(k *desk) error {
-		if err := passwordChanges[d.schema.PasswordChange](k, password.Reveal()); err != nil {
-			return err
-		}
-		k.clearReset() // the password is set, whatever comes of this
-		return nil
-	})
-}
-
-// passwordModifyOID names the Password Modify operation (RFC 3062).
-const passwordModifyOID = "1.3.6.1.4.1.4203.1.11.1"
-
-// passwordModify asks the server to hash by its own rules. go-ldap's own
-// request takes no control, and without it a refusal has no reason.
-func passwordModify(k *desk, password string) error {
-	value := ber.NewSequence("PasswdModifyRequestValue")
-	value.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, k.dn, "userIdentity"))
-	value.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 2, password, "newPasswd"))
-	request := goldap.NewExtendedRequest(passwordModifyOID, value)
-	request.Controls = []goldap.Control{goldap.NewControlBeheraPasswordPolicy()}
-	k.dir.dialer.observe("extended")
-	_, err := await(k.ctx, func() (*goldap.ExtendedResponse, error) { return k.conn.Extended(request) })
-	return refusal("password modify", err)
-}
-
-func replacePassword(k *desk, password string) error {
-	changes := goldap.NewModifyRequest(k.dn, []goldap.Control{goldap.NewControlBeheraPasswordPolicy()})
-	changes.Replace("userPassword", []string{password})
-	return refusal("modify", k.modify(changes))
-}
-
-// replaceUnicodePwd writes the quoted password in UTF-16LE (MS-ADTS
-// 3.1.1.3.1.5).
-func replaceUnicodePwd(k *desk, password string) error {
-	var value []byte
-	for _, unit := range utf16.Encode([]rune(`"` + password + `"`)) {
-		value = binary.LittleEndian.AppendUint16(value, unit)
-	}
-	changes := goldap.NewModifyRequest(k.dn, nil)
-	changes.Replace("unicodePwd", []string{string(value)})
-	return refusal("modify", k.modify(changes))
-}
-
-// clearReset takes back pwdReset, which a policy with pwdMustChange sets when
-// an administrator changes a password (OpenLDAP: when the root DN does): here
-// the person chose it.
-func (k *desk) clearReset() {
-	if !slices.Contains(k.dir.schema.State, "ppolicy") {
-		return
-	}
-	request := goldap.NewSearchRequest(k.dn, goldap.ScopeBaseObject, goldap.NeverDerefAliases, 1, 0, false,
-		"(pwdReset=TRUE)", []string{"1.1"}, nil)
-	k.dir.dialer.observe("search")
-	result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
-	if err != nil || len(result.Entries) == 0 {
-		return
-	}
-	changes := goldap.NewModifyRequest(k.dn, nil)
-	changes.Delete("pwdReset", nil)
-	if err := k.modify(changes); err != nil {
-		k.dir.log.Warn("ldap: pwdReset cannot be cleared; the person will be asked to change the new password", "entry", k.dn, "error", err)
-	}
-}
-
 // Activate implements directory.Writer: the state of R10 that leads to
 // activation becomes the active one.
 func (d *dir) Activate(ctx context.Context, id account.ID) error {
+	if d.delegate != nil {
+		return d.delegated(ctx, id, "activate", "")
+	}
 	return d.write(ctx, id, func(k *desk) error {
 		for retried := false; ; retried = true {
 			if k.state.status != account.Pending {
@@ -212,6 +131,9 @@ func (k *desk) activation() *goldap.ModifyRequest {
 // Unlock implements directory.Writer. It lifts what the directory's policy put
 // after failures; the states that people set are not its business.
 func (d *dir) Unlock(ctx context.Context, id account.ID) error {
+	if d.delegate != nil {
+		return d.delegated(ctx, id, "unlock", "")
+	}
 	return d.write(ctx, id, func(k *desk) error {
 		changes := goldap.NewModifyRequest(k.dn, nil)
 		for _, name := range d.schema.State {
@@ -223,6 +145,11 @@ func (d *dir) Unlock(ctx context.Context, id account.ID) error {
 			case "active-directory":
 				if at := k.entry.first("lockoutTime"); at != "" && at != "0" {
 					changes.Replace("lockoutTime", []string{"0"})
+				}
+			case "389ds":
+				if until := k.entry.first("accountUnlockTime"); until != "" {
+					changes.Delete("accountUnlockTime", []string{until})
+					changes.Replace("passwordRetryCount", []string{"0"})
 				}
 			}
 		}

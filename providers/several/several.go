@@ -90,6 +90,7 @@ type joined []Named
 var (
 	_ directory.Searcher = joined(nil)
 	_ directory.Editor   = joined(nil)
+	_ directory.Changer  = joined(nil)
 	_ directory.Pinger   = joined(nil)
 	_ directory.Examiner = joined(nil)
 	_ io.Closer          = joined(nil)
@@ -167,6 +168,20 @@ func (j joined) SetPassword(ctx context.Context, id account.ID, password secret.
 		return err
 	}
 	return m.Directory.SetPassword(ctx, own, password)
+}
+
+// ChangePassword implements directory.Changer.
+func (j joined) ChangePassword(ctx context.Context, a account.Account, old, chosen secret.String) error {
+	m, own, err := j.route(a.ID)
+	if err != nil {
+		return err
+	}
+	c, ok := m.Directory.(directory.Changer)
+	if !ok {
+		return fmt.Errorf("several: in the directory %s nobody changes a password alone", m.Name)
+	}
+	a.ID = own
+	return c.ChangePassword(ctx, a, old, chosen)
 }
 
 // Activate implements directory.Writer.

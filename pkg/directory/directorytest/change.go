@@ -3,10 +3,12 @@ package directorytest
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -130,4 +132,31 @@ func edit(t *testing.T, h Harness) {
 	if err := editor.Edit(t.Context(), "nobody@nowhere.example", h.Editable, nil, []string{"x"}); !errors.Is(err, directory.ErrNotFound) {
 		t.Errorf("for nobody: %v; want ErrNotFound", err)
 	}
+}
+
+func changePassword(t *testing.T, h Harness) {
+	changer, ok := h.Directory.(directory.Changer)
+	if !ok {
+		t.Skip("in this directory nobody changes a password alone")
+	}
+	p := h.who(t, "active", active)
+	a := h.find(t, p.Login)
+	const chosen = "Choisi par moi-même 2026"
+	for _, wrong := range []string{"", "wrong", p.Password + "\x00", strings.Repeat("x", 5000)} {
+		if err := changer.ChangePassword(t.Context(), a, secret.New(wrong), secret.New(chosen)); !errors.Is(err, directory.ErrBadPassword) {
+			t.Errorf("from %.10q: %v; want ErrBadPassword", wrong, err)
+		}
+	}
+	for _, bad := range []string{"", "a\x00b-long-enough-otherwise", strings.Repeat("x", 5000)} {
+		if err := changer.ChangePassword(t.Context(), a, secret.New(p.Password), secret.New(bad)); !errors.Is(err, directory.ErrRejected) {
+			t.Errorf("to %.10q: %v; want ErrRejected", bad, err)
+		}
+	}
+	if err := changer.ChangePassword(t.Context(), a, secret.New(p.Password), secret.New(chosen)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Directory.Authenticate(t.Context(), a, secret.New(chosen)); err != nil {
+		t.Errorf("with the new password: %v", err)
+	}
+	h.refused(t, a, p.Password)
 }

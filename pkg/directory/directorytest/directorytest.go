@@ -59,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"R-AUTH-01 R-AUTH-02 R-AUTH-21 passwords", passwords},
 		{"SetPassword is the password from then on", setPassword},
 		{"SetPassword sends every byte", exactPassword},
+		{"ChangePassword is for who knows the old one", changePassword},
 		{"Activate opens a pending account and leaves others", activate},
 		{"R14 Unlock lifts the directory's lock only", unlock},
 		{"an ended context ends the call", endedContext},

@@ -288,6 +288,7 @@ index uid,mail,entryUUID eq
 {{end}}{{range $.Options.Index}}index {{.}}
 {{end}}access to attrs=userPassword
   by dn.exact="cn=idp-rw,ou=services,{{.Suffix}}" write
+  by self =wx
   by anonymous auth
   by * none
 access to *

@@ -39,11 +39,13 @@ func (s *session) passwordModify(value string) result {
 	if err != nil {
 		panic(malformed)
 	}
-	target, password := s.dn, ""
+	target, old, password := s.dn, "", ""
 	for _, f := range fields.Children {
 		switch f.Tag {
 		case 0:
 			target = strings.TrimPrefix(text(f), "dn:")
+		case 1:
+			old = text(f)
 		case 2:
 			password = text(f)
 		}
@@ -56,6 +58,9 @@ func (s *session) passwordModify(value string) result {
 		return result{code: goldap.LDAPResultUnwillingToPerform, text: "no password is made up here"}
 	}
 	return outcome(s.server.tree.change(target, func(o *object) error {
+		if old != "" && !o.passwordIs(old) {
+			return &failure{goldap.LDAPResultUnwillingToPerform, "the old password is another"}
+		}
 		o.passwords = []string{hash(password)}
 		return nil
 	}))

@@ -1,0 +1,154 @@
+package ldap
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode/utf16"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
+)
+
+// passwordChanges are the ways to change a password, by their names in a
+// schema. Without the old one it is set by an administrator.
+var passwordChanges = map[string]func(k *desk, old, chosen string) error{
+	"rfc3062": passwordModify,
+	"modify":  modifyPassword,
+	"ad":      modifyUnicodePwd,
+}
+
+// SetPassword implements directory.Writer.
+func (d *dir) SetPassword(ctx context.Context, id account.ID, password secret.String) error {
+	if err := acceptable(password); err != nil {
+		return err
+	}
+	if d.delegate != nil {
+		return d.delegated(ctx, id, "setPassword", password.Reveal())
+	}
+	return d.write(ctx, id, func(k *desk) error {
+		if err := passwordChanges[d.schema.PasswordChange](k, "", password.Reveal()); err != nil {
+			return err
+		}
+		k.clearReset() // the password is set, whatever comes of this
+		return nil
+	})
+}
+
+// ChangePassword implements directory.Changer: the connection is the person's
+// own, and ends with the change.
+func (d *dir) ChangePassword(ctx context.Context, a account.Account, old, chosen secret.String) error {
+	if !sendable(old.Reveal()) || a.Handle == "" {
+		return fmt.Errorf("ldap: %w", directory.ErrBadPassword)
+	}
+	if err := acceptable(chosen); err != nil {
+		return err
+	}
+	ctx, cancel := deadline(ctx, 2*d.timeout) // a bind and a change
+	defer cancel()
+	c, err := d.dialer.open(ctx, forChanges, nil)
+	if err != nil {
+		return unavailable("connect", err)
+	}
+	defer c.retire()
+	d.dialer.observe("bind")
+	result, err := await(ctx, func() (*goldap.SimpleBindResult, error) {
+		return c.SimpleBind(goldap.NewSimpleBindRequest(a.Handle, old.Reveal(), []goldap.Control{goldap.NewControlBeheraPasswordPolicy()}))
+	})
+	// Who must change the password may do that and nothing else.
+	if outcome := bindOutcome(result, err); outcome != nil && (err != nil || !errors.Is(outcome, directory.ErrMustChange)) {
+		return outcome
+	}
+	k := &desk{dir: d, conn: c, ctx: ctx, dn: a.Handle}
+	return passwordChanges[d.schema.PasswordChange](k, old.Reveal(), chosen.Reveal())
+}
+
+// acceptable reports what no server need be asked about.
+func acceptable(password secret.String) error {
+	switch p := password.Reveal(); {
+	case p == "": // to a server it would mean "make one up" (RFC 3062)
+		return fmt.Errorf("ldap: %w", &directory.Rejection{Why: "too_short"})
+	case !sendable(p):
+		return fmt.Errorf("ldap: %w", &directory.Rejection{Why: "other"})
+	}
+	return nil
+}
+
+// passwordModifyOID names the Password Modify operation (RFC 3062).
+const passwordModifyOID = "1.3.6.1.4.1.4203.1.11.1"
+
+// passwordModify asks the server to hash by its own rules. go-ldap's own
+// request takes no control, and without it a refusal has no reason.
+func passwordModify(k *desk, old, chosen string) error {
+	value := ber.NewSequence("PasswdModifyRequestValue")
+	value.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, k.dn, "userIdentity"))
+	if old != "" {
+		value.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 1, old, "oldPasswd"))
+	}
+	value.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 2, chosen, "newPasswd"))
+	request := goldap.NewExtendedRequest(passwordModifyOID, value)
+	request.Controls = []goldap.Control{goldap.NewControlBeheraPasswordPolicy()}
+	k.dir.dialer.observe("extended")
+	_, err := await(k.ctx, func() (*goldap.ExtendedResponse, error) { return k.conn.Extended(request) })
+	return refusal("password modify", err)
+}
+
+func modifyPassword(k *desk, old, chosen string) error {
+	changes := goldap.NewModifyRequest(k.dn, []goldap.Control{goldap.NewControlBeheraPasswordPolicy()})
+	if old != "" {
+		changes.Delete("userPassword", []string{old})
+		changes.Add("userPassword", []string{chosen})
+	} else {
+		changes.Replace("userPassword", []string{chosen})
+	}
+	return refusal("modify", k.modify(changes))
+}
+
+// modifyUnicodePwd replaces the password as an administrator, or deletes the
+// old and adds the new one as the person (MS-ADTS 3.1.1.3.1.5).
+func modifyUnicodePwd(k *desk, old, chosen string) error {
+	changes := goldap.NewModifyRequest(k.dn, nil)
+	if old != "" {
+		changes.Delete("unicodePwd", []string{unicodePwd(old)})
+		changes.Add("unicodePwd", []string{unicodePwd(chosen)})
+	} else {
+		changes.Replace("unicodePwd", []string{unicodePwd(chosen)})
+	}
+	return refusal("modify", k.modify(changes))
+}
+
+// unicodePwd is the quoted password in UTF-16LE.
+func unicodePwd(password string) string {
+	var value []byte
+	for _, unit := range utf16.Encode([]rune(`"` + password + `"`)) {
+		value = binary.LittleEndian.AppendUint16(value, unit)
+	}
+	return string(value)
+}
+
+// clearReset takes back pwdReset, which a policy with pwdMustChange sets when
+// an administrator changes a password (OpenLDAP: when the root DN does): here
+// the person chose it.
+func (k *desk) clearReset() {
+	if !slices.Contains(k.dir.schema.State, "ppolicy") {
+		return
+	}
+	request := goldap.NewSearchRequest(k.dn, goldap.ScopeBaseObject, goldap.NeverDerefAliases, 1, 0, false,
+		"(pwdReset=TRUE)", []string{"1.1"}, nil)
+	k.dir.dialer.observe("search")
+	result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
+	if err != nil || len(result.Entries) == 0 {
+		return
+	}
+	changes := goldap.NewModifyRequest(k.dn, nil)
+	changes.Delete("pwdReset", nil)
+	if err := k.modify(changes); err != nil {
+		k.dir.log.Warn("ldap: pwdReset cannot be cleared; the person will be asked to change the new password", "entry", k.dn, "error", err)
+	}
+}
