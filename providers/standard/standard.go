@@ -20,8 +20,13 @@ import (
 	"github.com/loge-idp/loge/providers/memory"
 	"github.com/loge-idp/loge/providers/oidc"
 	"github.com/loge-idp/loge/providers/recovery/emaillink"
+	"github.com/loge-idp/loge/providers/recovery/smscode"
 	"github.com/loge-idp/loge/providers/redis"
 	"github.com/loge-idp/loge/providers/several"
+	smsexec "github.com/loge-idp/loge/providers/sms/exec"
+	smshttp "github.com/loge-idp/loge/providers/sms/http"
+	"github.com/loge-idp/loge/providers/sms/ovh"
+	"github.com/loge-idp/loge/providers/sms/twilio"
 	"github.com/loge-idp/loge/providers/smtp"
 )
 
@@ -43,13 +48,19 @@ func Plugins() server.Plugins {
 		Mail: plugin.Set[mail.Sender, struct{}]{
 			"smtp": func() plugin.Config[mail.Sender, struct{}] { return &smtp.Config{} },
 		},
-		SMS: plugin.Set[sms.Gateway, struct{}]{},
+		SMS: plugin.Set[sms.Gateway, struct{}]{
+			"http":   func() plugin.Config[sms.Gateway, struct{}] { return &smshttp.Config{} },
+			"ovh":    func() plugin.Config[sms.Gateway, struct{}] { return &ovh.Config{} },
+			"twilio": func() plugin.Config[sms.Gateway, struct{}] { return &twilio.Config{} },
+			"exec":   func() plugin.Config[sms.Gateway, struct{}] { return &smsexec.Config{} },
+		},
 		Protocols: plugin.Set[sso.Protocol, sso.Env]{
 			"oidc": func() plugin.Config[sso.Protocol, sso.Env] { return &oidc.Config{} },
 			"cas":  func() plugin.Config[sso.Protocol, sso.Env] { return &cas.Config{} },
 		},
 		Methods: plugin.Set[recovery.Method, recovery.Env]{
 			"emaillink": func() plugin.Config[recovery.Method, recovery.Env] { return &emaillink.Config{} },
+			"smscode":   func() plugin.Config[recovery.Method, recovery.Env] { return &smscode.Config{} },
 		},
 	}
 	plugins.Demo = func(ctx context.Context, listen string, out io.Writer, logger *slog.Logger) error {

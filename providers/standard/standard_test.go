@@ -17,6 +17,7 @@ func TestNames(t *testing.T) {
 		"directory": slices.Sorted(maps.Keys(p.Directories)),
 		"store":     slices.Sorted(maps.Keys(p.Stores)),
 		"mail":      slices.Sorted(maps.Keys(p.Mail)),
+		"sms":       slices.Sorted(maps.Keys(p.SMS)),
 		"protocols": slices.Sorted(maps.Keys(p.Protocols)),
 		"methods":   slices.Sorted(maps.Keys(p.Methods)),
 	}
@@ -24,8 +25,9 @@ func TestNames(t *testing.T) {
 		"directory": {"ldap", "several"},
 		"store":     {"memory", "redis"},
 		"mail":      {"smtp"},
+		"sms":       {"exec", "http", "ovh", "twilio"},
 		"protocols": {"cas", "oidc"},
-		"methods":   {"emaillink"},
+		"methods":   {"emaillink", "smscode"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
