@@ -45,13 +45,14 @@ type accessClaims struct {
 	AuthTime int64         `json:"auth_time,omitempty"`
 	ACR      string        `json:"acr,omitempty"`
 	AMR      []string      `json:"amr,omitempty"`
+	Actor    *actor        `json:"act,omitempty"`
 }
 
 // accessToken makes an access token of a grant.
 func (p *provider) accessToken(c *client, g grant, locator, scope string) (string, error) {
 	now := p.env.Now()
 	content := access{Locator: locator, Client: c.ID, Account: g.Account, Scope: scope,
-		Issued: now.Unix(), Expires: now.Add(p.accessLife).Unix()}
+		Issued: now.Unix(), Expires: g.ends(now, p.accessLife).Unix()}
 	plain, err := json.Marshal(content)
 	if err != nil {
 		return "", err
@@ -59,9 +60,9 @@ func (p *provider) accessToken(c *client, g grant, locator, scope string) (strin
 	if c.AccessToken != accessJWT {
 		return p.accessBox.Seal(plain, boundOpaque), nil
 	}
-	claims := accessClaims{Issuer: p.env.Issuer, Subject: g.Subject, Audience: c.audience(), ClientID: c.ID, Scope: scope,
+	claims := accessClaims{Issuer: p.env.Issuer, Subject: g.Subject, Audience: g.audience(c), ClientID: c.ID, Scope: scope,
 		Issued: content.Issued, Expires: content.Expires, ID: p.accessBox.Seal(plain, boundJTI),
-		ACR: acr(g.Methods), AMR: g.Methods}
+		ACR: acr(g.Methods), AMR: g.Methods, Actor: actors(g.Actors)}
 	if !g.AuthTime.IsZero() {
 		claims.AuthTime = g.AuthTime.Unix()
 	}

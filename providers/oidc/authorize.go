@@ -34,6 +34,7 @@ type authorization struct {
 	acr                      *claimRequest
 
 	silent bool // prompt=none
+	asks   bool // prompt=consent
 	fresh  bool
 	maxAge time.Duration
 	login  string
@@ -72,26 +73,32 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 		Fresh: a.fresh, MaxAge: a.maxAge, Login: a.login,
 	}
 	s := p.session(w, r, a, demand)
-	if s == nil {
+	if s == nil || !p.welcome(w, r, a, s) || !p.consented(w, r, a, s, demand.URL) {
 		return
 	}
+	p.issue(w, r, a, s)
+}
+
+// welcome reports whether the one who is signed in may have what is asked, or
+// answers the request.
+func (p *provider) welcome(w http.ResponseWriter, r *http.Request, a *authorization, s *session.Session) bool {
 	if a.hinted.subject != "" && !p.about(a.hinted, s.Account) {
 		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.LoginRequired, Description: "somebody else is signed in"})
-		return
+		return false
 	}
 	if why := a.client.Admit(s.Account, p.env.Now()); why != account.ReasonNone {
 		if a.silent {
 			p.deny(w, r, a, &oidc.Error{ErrorType: oidc.AccessDenied})
-			return
+			return false
 		}
 		p.env.Login.Refuse(w, r, s, why, a.client.Name)
-		return
+		return false
 	}
 	if a.acr != nil && a.acr.Essential && !a.acr.accepts(acr(s.Methods)) { // section 5.5.1.1
 		p.deny(w, r, a, &oidc.Error{ErrorType: "unmet_authentication_requirements"})
-		return
+		return false
 	}
-	p.issue(w, r, a, s)
+	return true
 }
 
 // asked returns the parameters of the request, wherever the client put them: in
@@ -149,26 +156,10 @@ func (p *provider) issue(w http.ResponseWriter, r *http.Request, a *authorizatio
 			return
 		}
 	}
-	g := grant{
-		Account: s.Account.ID, Subject: p.subject(a.client, s.Account), Scope: a.scope, RedirectURI: a.redirectURI, Challenge: a.challenge, Nonce: a.nonce,
-		SID: p.env.Sessions.SID(s), AuthTime: s.AuthTime, Checked: s.Checked, Methods: s.Methods,
+	code, created, ops := p.grantFor(a.client, s, grant{
+		Scope: a.scope, RedirectURI: a.redirectURI, Challenge: a.challenge, Nonce: a.nonce,
 		UserinfoClaims: a.userinfoClaims, IDClaims: a.idClaims,
-	}
-	// Offline access outlives the session: its grant stands alone, and is
-	// indexed by the account to die when the password changes.
-	var under store.Key
-	if !contains(a.scope, oidc.ScopeOfflineAccess) {
-		under = p.env.Sessions.Under(s)
-	}
-	code := newCode(under.Tag)
-	created := p.create(a.client, code, under, g)
-	ops := []store.Op{created}
-	if under.Name == "" {
-		ops = append(ops, p.env.Sessions.Index(s.Account.ID, created.Key, a.client.refreshLife)...)
-	}
-	if a.client.BackchannelLogoutURI != "" {
-		p.env.Sessions.Visit(s, a.client.ID, session.Visit{Protocol: name, Party: a.client.ID, Data: map[string]string{visitSubject: g.Subject}})
-	}
+	})
 	if err := p.env.Sessions.Commit(r.Context(), w, s, ops...); err != nil {
 		p.env.Login.Pages.Unavailable(w, r, err)
 		return
@@ -179,6 +170,29 @@ func (p *provider) issue(w http.ResponseWriter, r *http.Request, a *authorizatio
 	}
 	p.record(r, "oidc.code", "ok", a.client, s.Account.ID)
 	p.answer(w, r, a, url.Values{"code": {code}})
+}
+
+// grantFor is what a sign-in at a client is worth: its code, and what records
+// it once the session is committed with these operations.
+func (p *provider) grantFor(c *client, s *session.Session, g grant) (code string, created *store.Create, ops []store.Op) {
+	g.Account, g.Subject, g.SID = s.Account.ID, p.subject(c, s.Account), p.env.Sessions.SID(s)
+	g.AuthTime, g.Checked, g.Methods = s.AuthTime, s.Checked, s.Methods
+	// Offline access outlives the session: its grant stands alone, and is
+	// indexed by the account to die when the password changes.
+	var under store.Key
+	if !contains(g.Scope, oidc.ScopeOfflineAccess) {
+		under = p.env.Sessions.Under(s)
+	}
+	code = newCode(under.Tag)
+	created = p.create(c, code, under, g)
+	ops = []store.Op{created}
+	if under.Name == "" {
+		ops = append(ops, p.env.Sessions.Index(s.Account.ID, created.Key, c.refreshLife)...)
+	}
+	if c.BackchannelLogoutURI != "" || c.FrontchannelLogoutURI != "" {
+		p.env.Sessions.Visit(s, c.ID, session.Visit{Protocol: name, Party: c.ID, Data: map[string]string{visitSubject: g.Subject}})
+	}
+	return code, created, ops
 }
 
 // addressee finds out whom to answer. Where that is not certain nothing is
@@ -287,14 +301,15 @@ func base64url(s string) bool {
 	}) < 0
 }
 
-// readPrompt reads prompt and max_age. It returns what is wrong. There is no
-// consent to prompt for; to choose another account one gives its credentials.
+// readPrompt reads prompt and max_age. It returns what is wrong. To
+// choose another account one gives its credentials.
 func (a *authorization) readPrompt(form url.Values) string {
 	prompts := strings.Fields(form.Get("prompt"))
 	a.silent = slices.Contains(prompts, oidc.PromptNone)
 	if a.silent && len(prompts) > 1 {
 		return "prompt=none must stand alone"
 	}
+	a.asks = slices.Contains(prompts, oidc.PromptConsent)
 	a.fresh = slices.Contains(prompts, oidc.PromptLogin) || slices.Contains(prompts, oidc.PromptSelectAccount)
 	if text := form.Get("max_age"); text != "" {
 		seconds, err := strconv.ParseUint(text, 10, 31)

@@ -79,6 +79,8 @@ func (c *client) readCredentials() error {
 		return plugin.At("public", errors.New("a public client has no secret and no keys: remove one of the two"))
 	case c.Public && c.ClientCredentials:
 		return plugin.At("clientCredentials", errors.New("a public client has no credentials (RFC 6749 section 4.4)"))
+	case c.Public && c.TokenExchange:
+		return plugin.At("tokenExchange", errors.New("a public client proves nothing, so it can exchange no token"))
 	case c.Public && c.RequirePushedAuthorizationRequests:
 		return plugin.At("requirePushedAuthorizationRequests", errors.New("a public client cannot push requests: it proves nothing"))
 	case c.Public && !c.requiresPKCE():
@@ -109,7 +111,7 @@ func (c *client) readCredentials() error {
 
 // readPlaces reads the URLs of the client.
 func (c *client) readPlaces() error {
-	if len(c.RedirectURIs) == 0 && !c.ClientCredentials {
+	if len(c.RedirectURIs) == 0 && !c.ClientCredentials && !c.Device && !c.TokenExchange {
 		return plugin.At("redirectURIs", errors.New("is missing: give each one whole"))
 	}
 	for i, uri := range c.RedirectURIs {
@@ -120,6 +122,11 @@ func (c *client) readPlaces() error {
 	for i, uri := range c.PostLogoutRedirectURIs {
 		if err := checkRedirect(uri, c.Public); err != nil {
 			return plugin.At(fmt.Sprintf("postLogoutRedirectURIs[%d]", i), err)
+		}
+	}
+	if c.FrontchannelLogoutURI != "" {
+		if err := checkRedirect(c.FrontchannelLogoutURI, false); err != nil {
+			return plugin.At("frontchannelLogoutURI", err)
 		}
 	}
 	if c.BackchannelLogoutURI != "" {

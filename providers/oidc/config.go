@@ -53,6 +53,9 @@ type Client struct {
 	// BackchannelLogoutURI is told of the end of each session in which the
 	// application was signed in to.
 	BackchannelLogoutURI string `json:"backchannelLogoutURI,omitempty"`
+	// FrontchannelLogoutURI is loaded by the browser, on the page that ends the
+	// session, with iss and sid.
+	FrontchannelLogoutURI string `json:"frontchannelLogoutURI,omitempty"`
 	// Scopes are those that it may ask for; default openid, profile, email.
 	// Others that it asks for are left out of what it gets. With
 	// offline_access its tokens outlive the session.
@@ -80,6 +83,14 @@ type Client struct {
 	// ClientCredentials allows it tokens of its own, for no person (RFC 6749
 	// section 4.4).
 	ClientCredentials bool `json:"clientCredentials,omitempty"`
+	// TokenExchange lets it exchange access tokens that were made for it for its
+	// own, to call further on (RFC 8693).
+	TokenExchange bool `json:"tokenExchange,omitempty"`
+	// Device lets it sign people in on devices without a keyboard (RFC 8628).
+	Device bool `json:"device,omitempty"`
+	// Consent asks each person before the application is told anything: for
+	// applications of others. What was agreed to is remembered.
+	Consent bool `json:"consent,omitempty"`
 	// RequirePKCE may be set to false for a confidential application that
 	// cannot do it. What it does send is still checked.
 	RequirePKCE *bool `json:"requirePKCE,omitempty"`

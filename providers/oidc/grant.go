@@ -35,6 +35,10 @@ type grant struct {
 	// The claims that were asked for by name (OpenID Connect Core 1.0 section
 	// 5.5), of those that the client may have.
 	UserinfoClaims, IDClaims []string
+	// Of a token exchange: who acts, the last one first; whom the token is for,
+	// when not for all of the client's; when it ends.
+	Actors, Audience []string
+	Ends             time.Time
 }
 
 const fieldSecret = "secret"
@@ -46,6 +50,7 @@ func (g grant) fields(code string) store.Fields {
 		"auth": strconv.FormatInt(g.AuthTime.Unix(), 10), "checked": strconv.FormatInt(g.Checked.Unix(), 10),
 		"methods":  strings.Join(g.Methods, " "),
 		"userinfo": strings.Join(g.UserinfoClaims, " "), "id": strings.Join(g.IDClaims, " "),
+		"actors": strings.Join(g.Actors, " "), "audience": strings.Join(g.Audience, " "),
 	}
 }
 
@@ -58,6 +63,7 @@ func grantOf(f store.Fields) grant {
 		Account: account.ID(f["account"]), Subject: f["sub"], Scope: f["scope"], RedirectURI: f["redirect"], Challenge: f["challenge"],
 		Nonce: f["nonce"], SID: f["sid"], AuthTime: at(f["auth"]), Checked: at(f["checked"]), Methods: strings.Fields(f["methods"]),
 		UserinfoClaims: strings.Fields(f["userinfo"]), IDClaims: strings.Fields(f["id"]),
+		Actors: strings.Fields(f["actors"]), Audience: strings.Fields(f["audience"]),
 	}
 }
 

@@ -93,18 +93,27 @@ func (p *provider) confirmed(w http.ResponseWriter, r *http.Request) {
 
 // leave logs out and goes where the client asked.
 func (p *provider) leave(w http.ResponseWriter, r *http.Request, d departure) {
+	s, err := p.env.Sessions.Current(r)
+	if err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return
+	}
+	var farewells []string
+	if s != nil {
+		farewells = p.frontChannel(s)
+	}
 	if !p.env.Logout(w, r) {
 		return
 	}
-	if d.target != "" {
+	if d.target != "" && farewells == nil {
 		redirect(w, d.target)
 		return
 	}
-	p.loggedOut(w, r, d)
+	p.loggedOut(w, r, d, farewells...)
 }
 
-func (p *provider) loggedOut(w http.ResponseWriter, r *http.Request, d departure) {
-	page := render.LoggedOut{ContinueURL: d.target}
+func (p *provider) loggedOut(w http.ResponseWriter, r *http.Request, d departure, farewells ...string) {
+	page := render.LoggedOut{ContinueURL: d.target, Farewells: farewells}
 	if d.client != nil {
 		page.Destination = d.client.Name
 	}
@@ -163,6 +172,9 @@ const visitSubject = "sub"
 // ended (OpenID Connect Back-Channel Logout 1.0 section 2.5).
 func (p *provider) farewell(ctx context.Context, v session.Visit) error {
 	c := p.clients[v.Party]
+	if c != nil && c.BackchannelLogoutURI == "" && c.FrontchannelLogoutURI != "" {
+		return nil // the browser tells it
+	}
 	if c == nil || c.BackchannelLogoutURI == "" {
 		return fmt.Errorf("oidc: client %q is told of no logout any more: %w", v.Party, outbox.ErrGiveUp)
 	}

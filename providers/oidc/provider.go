@@ -47,6 +47,9 @@ const (
 	pathIntrospect = "/oidc/introspect"
 	pathRevoke     = "/oidc/revoke"
 	pathLogout     = "/oidc/logout"
+	pathDevice     = "/oidc/device"
+	pathDevices    = "/oidc/device_authorization"
+	pathConsent    = "/oidc/consent"
 	pathConfirm    = "/oidc/logout/confirm"
 )
 
@@ -129,6 +132,11 @@ func (p *provider) Routes(m *web.Mux) {
 	}
 	m.Machine("POST "+pathIntrospect, http.HandlerFunc(p.introspect))
 
+	m.Page("POST "+pathConsent, http.HandlerFunc(p.decided))
+	m.Machine("POST "+pathDevices, http.HandlerFunc(p.deviceAuthorization))
+	m.Page("GET "+pathDevice, http.HandlerFunc(p.device))
+	m.Page("POST "+pathDevice, http.HandlerFunc(p.deviceDecided))
+
 	m.Page("GET "+pathLogout, http.HandlerFunc(p.logout))
 	m.Machine("POST "+pathLogout, p.asGet(pathLogout))
 	m.Page("POST "+pathConfirm, http.HandlerFunc(p.confirmed))
@@ -169,6 +177,9 @@ func preflight(w http.ResponseWriter, _ *http.Request) {
 // discoveryDocument adds what the library does not know.
 type discoveryDocument struct {
 	oidc.DiscoveryConfiguration
+	// OpenID Connect Front-Channel Logout 1.0 section 3.
+	FrontChannelLogout        bool `json:"frontchannel_logout_supported"`
+	FrontChannelLogoutSession bool `json:"frontchannel_logout_session_supported"`
 	// RFC 9207 section 3.
 	IssInResponse bool `json:"authorization_response_iss_parameter_supported"`
 	// Said even when false: their defaults are not what one expects.
@@ -188,11 +199,12 @@ func (p *provider) publish() error {
 	}
 	var err error
 	p.discovery, err = json.Marshal(discoveryDocument{
-		IssInResponse: true, RequestParameter: true, ClaimsParameter: true, PushEndpoint: at(pathPush),
+		IssInResponse: true, FrontChannelLogout: true, FrontChannelLogoutSession: true, RequestParameter: true, ClaimsParameter: true, PushEndpoint: at(pathPush),
 		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
 			Issuer:                                             p.env.Issuer,
 			AuthorizationEndpoint:                              at(pathAuthorize),
 			TokenEndpoint:                                      at(pathToken),
+			DeviceAuthorizationEndpoint:                        at(pathDevices),
 			UserinfoEndpoint:                                   at(pathUserinfo),
 			IntrospectionEndpoint:                              at(pathIntrospect),
 			RevocationEndpoint:                                 at(pathRevoke),
@@ -201,7 +213,7 @@ func (p *provider) publish() error {
 			ScopesSupported:                                    knownScopes,
 			ResponseTypesSupported:                             []string{string(oidc.ResponseTypeCode)},
 			ResponseModesSupported:                             []string{string(oidc.ResponseModeQuery), string(oidc.ResponseModeFormPost)},
-			GrantTypesSupported:                                []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials},
+			GrantTypesSupported:                                []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials, oidc.GrantTypeDeviceCode, oidc.GrantTypeTokenExchange},
 			SubjectTypesSupported:                              []string{subjectPublic, subjectPairwise},
 			IDTokenSigningAlgValuesSupported:                   p.keys.ring.Algorithms(),
 			TokenEndpointAuthMethodsSupported:                  authMethods,

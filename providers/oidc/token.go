@@ -35,7 +35,7 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		refuse(w, refused)
 		return
 	}
-	var answer *oidc.AccessTokenResponse
+	var answer any
 	switch oidc.GrantType(form.Get("grant_type")) {
 	case oidc.GrantTypeCode:
 		answer, refused = p.exchange(r, c, form)
@@ -43,6 +43,10 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		answer, refused = p.refresh(r, c, form)
 	case oidc.GrantTypeClientCredentials:
 		answer, refused = p.clientCredentials(r, c, form)
+	case oidc.GrantTypeDeviceCode:
+		answer, refused = p.pollDevice(r, c, form)
+	case oidc.GrantTypeTokenExchange:
+		answer, refused = p.tokenExchange(r, c, form)
 	case "":
 		refused = badRequest("grant_type is missing")
 	default:

@@ -156,9 +156,14 @@ func (p *provider) examineAccess(r *http.Request, c *client, token string) (*oid
 		return &oidc.IntrospectionResponse{}, nil
 	case refused != nil:
 		return nil, refused
+	case !slices.Contains(g.audience(owner), c.ID):
+		return &oidc.IntrospectionResponse{}, nil
 	}
 	answer := &oidc.IntrospectionResponse{Active: true, Scope: strings.Fields(t.Scope), ClientID: owner.ID, TokenType: oidc.BearerToken,
-		Subject: g.Subject, Issuer: p.env.Issuer, Audience: owner.audience(), IssuedAt: oidc.Time(t.Issued), Expiration: oidc.Time(t.Expires)}
+		Subject: g.Subject, Issuer: p.env.Issuer, Audience: g.audience(owner), IssuedAt: oidc.Time(t.Issued), Expiration: oidc.Time(t.Expires)}
+	if len(g.Actors) > 0 {
+		answer.Claims = map[string]any{"act": actors(g.Actors)}
+	}
 	if t.Account != "" {
 		answer.Username, _ = owner.Username(a, p.env.Keys)
 		answer.AuthTime, answer.AuthenticationMethodsReferences = oidc.FromTime(g.AuthTime), g.Methods

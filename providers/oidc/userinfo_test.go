@@ -156,7 +156,7 @@ func TestDiscovery(t *testing.T) {
 		"claims_parameter_supported": true, "authorization_response_iss_parameter_supported": true,
 		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
 		"response_types_supported": []any{"code"}, "response_modes_supported": []any{"query", "form_post"},
-		"grant_types_supported":                 []any{"authorization_code", "refresh_token", "client_credentials"},
+		"grant_types_supported":                 []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange"},
 		"subject_types_supported":               []any{"public", "pairwise"},
 		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
 		"pushed_authorization_request_endpoint": r.issuer + "/oidc/par",

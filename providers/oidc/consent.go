@@ -1,0 +1,236 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+const (
+	// consentLife is how long a consent is remembered after its last use.
+	consentLife = 365 * 24 * time.Hour
+	// consentTime is how long somebody may look at the page before the demands
+	// of the request must be met anew.
+	consentTime = 10 * time.Minute
+
+	fieldAsked    = "asked"
+	fieldDecision = "decision"
+	decisionAllow = "allow"
+)
+
+// asking is what the page brings back: the request, and that this session met
+// all its demands at that time.
+type asking struct {
+	URL string `json:"u"`
+	SID string `json:"s"`
+	At  int64  `json:"t"`
+}
+
+// consented reports whether the person agreed to what the client is told, or
+// answers the request. Only clients that are configured so, and those that ask
+// by prompt=consent, need it.
+func (p *provider) consented(w http.ResponseWriter, r *http.Request, a *authorization, s *session.Session, target string) bool {
+	if !a.client.Consent && !a.asks {
+		return true
+	}
+	if !a.asks {
+		remembered, err := p.remembered(r.Context(), s.Account.ID, a.client)
+		if err != nil {
+			p.env.Login.Pages.Unavailable(w, r, err)
+			return false
+		}
+		if covers(remembered, p.toTell(a)) {
+			return true
+		}
+	}
+	if a.silent {
+		p.deny(w, r, a, &oidc.Error{ErrorType: "consent_required"})
+		return false
+	}
+	plain, err := json.Marshal(asking{URL: target, SID: p.env.Sessions.SID(s), At: p.env.Now().Unix()})
+	if err != nil {
+		panic(err) // texts
+	}
+	if err := p.env.Sessions.Commit(r.Context(), w, s); err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return false
+	}
+	p.env.Pages.Render(w, r, http.StatusOK, render.Consent{
+		Frame: render.Frame{Destination: a.client.Name, Action: pathConsent, FormTargets: []string{a.redirectURI}, NoDoors: true,
+			Hidden: []render.Field{{Name: fieldAsked, Value: p.consentBox().Seal(plain, "")}}},
+		Login: s.Account.Login, Telling: a.client.telling(p.toTell(a)),
+	})
+	return false
+}
+
+func (p *provider) consentBox() *secret.Box { return p.env.Keys.Box("oidc consent") }
+
+// toTell is what the client would be told of the person, by name.
+func (p *provider) toTell(a *authorization) []string {
+	names := append(strings.Fields(a.scope), a.userinfoClaims...)
+	for _, each := range a.client.Attributes {
+		names = append(names, each.Told())
+	}
+	return slices.Compact(slices.Sorted(slices.Values(append(names, a.idClaims...))))
+}
+
+// telling puts it in words, as far as there are any.
+func (c *client) telling(names []string) (out render.Telling) {
+	for _, scope := range knownScopes {
+		if slices.Contains(names, scope) {
+			out.Told = append(out.Told, render.Told(scope))
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(knownScopes, name) {
+			out.Names = append(out.Names, name)
+		}
+	}
+	return out
+}
+
+// decided answers the page. The request is looked at again from its beginning,
+// but for demands that were met when the page was shown.
+func (p *provider) decided(w http.ResponseWriter, r *http.Request) {
+	var asked asking
+	plain, err := p.consentBox().Open(r.PostForm.Get(fieldAsked), "")
+	if err != nil || json.Unmarshal(plain, &asked) != nil {
+		p.problem(w, r)
+		return
+	}
+	s, err := p.env.Sessions.Current(r)
+	if err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return
+	}
+	late := p.env.Now().Sub(time.Unix(asked.At, 0)) > consentTime
+	if s == nil || late || p.env.Sessions.SID(s) != asked.SID {
+		redirect(w, p.env.Issuer+asked.URL) // somebody else, or too late: from the beginning
+		return
+	}
+	u, err := url.Parse(asked.URL)
+	if err != nil {
+		p.problem(w, r) // cannot be: we sealed it
+		return
+	}
+	again := r.Clone(r.Context())
+	again.Form, again.PostForm = u.Query(), nil
+	form, refused, err := p.asked(again)
+	if err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return
+	}
+	a, ok := p.addressee(form)
+	if !ok {
+		p.problem(w, r)
+		return
+	}
+	if isPushed(again.Form) {
+		a.pushed = again.Form.Get("request_uri")
+	}
+	if refused == nil {
+		refused = p.read(again, a, form)
+	}
+	if refused != nil {
+		p.deny(w, r, a, refused)
+		return
+	}
+	if !p.welcome(w, r, a, s) {
+		return
+	}
+	if r.PostForm.Get(fieldDecision) != decisionAllow {
+		p.record(r, "oidc.consent", "denied", a.client, s.Account.ID)
+		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.AccessDenied, Description: "the person refused"})
+		return
+	}
+	s.With(p.remember(s.Account.ID, a.client, p.toTell(a))...)
+	p.record(r, "oidc.consent", "allowed", a.client, s.Account.ID)
+	p.issue(w, r, a, s)
+}
+
+// Consent is one that a person gave.
+type Consent struct {
+	// Client is the client_id, Name what people call it.
+	Client, Name string
+	// Told is what was agreed to: scopes and names of claims.
+	Told []string
+	At   time.Time
+}
+
+// A person's consents are one record, with a field for each client: its mark,
+// and after it the time and the names.
+func consentKey(id account.ID) store.Key {
+	return store.Key{Tag: "consent-" + secret.Hash(string(id))[:22], Name: "oidc consents"}
+}
+
+func (p *provider) remember(id account.ID, c *client, told []string) []store.Op {
+	fields := store.Fields{c.mark: strconv.FormatInt(p.env.Now().Unix(), 10) + " " + strings.Join(told, " ")}
+	return []store.Op{
+		&store.Create{Key: consentKey(id), Fields: fields, TTL: consentLife},
+		&store.Write{Key: consentKey(id), Fields: fields}, // when it was there
+	}
+}
+
+func (p *provider) remembered(ctx context.Context, id account.ID, c *client) ([]string, error) {
+	read := &store.Read{Key: consentKey(id), Extend: consentLife}
+	if err := p.env.Store.Do(ctx, read); err != nil {
+		return nil, err
+	}
+	return consentOf(read.Fields[c.mark]).Told, nil
+}
+
+func consentOf(field string) Consent {
+	words := strings.Fields(field)
+	if len(words) == 0 {
+		return Consent{}
+	}
+	at, _ := strconv.ParseInt(words[0], 10, 64) // we wrote it
+	return Consent{Told: words[1:], At: time.Unix(at, 0)}
+}
+
+// covers reports whether everything that is asked was agreed to. Nothing was
+// agreed to before anybody was asked.
+func covers(agreed, asked []string) bool {
+	return len(agreed) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !slices.Contains(agreed, name) })
+}
+
+// Consents lists what an account has agreed to, by the names of the clients.
+// The error wraps store.ErrUnavailable.
+func (p *provider) Consents(ctx context.Context, id account.ID) ([]Consent, error) {
+	read := &store.Read{Key: consentKey(id)}
+	if err := p.env.Store.Do(ctx, read); err != nil {
+		return nil, err
+	}
+	var out []Consent
+	for _, c := range p.clients {
+		if consent := consentOf(read.Fields[c.mark]); consent.Told != nil {
+			consent.Client, consent.Name = c.ID, c.Name
+			out = append(out, consent)
+		}
+	}
+	slices.SortFunc(out, func(a, b Consent) int { return strings.Compare(a.Name+a.Client, b.Name+b.Client) })
+	return out, nil
+}
+
+// RevokeConsent takes back what an account agreed to for a client: it will be
+// asked again. The error wraps store.ErrUnavailable.
+func (p *provider) RevokeConsent(ctx context.Context, id account.ID, client string) error {
+	c := p.clients[client]
+	if c == nil {
+		return nil
+	}
+	return p.env.Store.Do(ctx, &store.Write{Key: consentKey(id), Fields: store.Fields{c.mark: ""}})
+}
