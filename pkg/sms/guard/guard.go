@@ -54,9 +54,14 @@ const (
 	cleanup = 5 * time.Second
 )
 
-// ErrPaused says that no message leaves at present: too many failures in a
-// row, or a budget of the whole site that is spent. Nothing was sent.
-var ErrPaused = errors.New("sms: paused")
+var (
+	// ErrPaused says that no message leaves at present: too many failures in a
+	// row, or a budget of the whole site that is spent. Nothing was sent.
+	ErrPaused = errors.New("sms: paused")
+	// ErrSpent says that a budget refuses this message. It comes with
+	// sms.ErrRefused.
+	ErrSpent = errors.New("sms: the budget is spent")
+)
 
 // Guard is an sms.Gateway around another one. Its fields are set before use.
 //
@@ -141,7 +146,7 @@ func (g *Guard) spend(ctx context.Context, m sms.Message) error {
 	}
 	if _, refused := throttle.Refused(number, person); refused {
 		g.record(ctx, "refused", m, slog.Bool("number", !number.Allowed))
-		return fmt.Errorf("%w: enough were sent to this person", sms.ErrRefused)
+		return fmt.Errorf("%w: %w for this person", sms.ErrRefused, ErrSpent)
 	}
 	hour := limiter("sms hour", l.PerHour, 500, time.Hour).Hit("")
 	day := limiter("sms day", l.PerDay, 2000, 24*time.Hour).Hit("")
@@ -152,7 +157,7 @@ func (g *Guard) spend(ctx context.Context, m sms.Message) error {
 	g.alert(ctx, "day", day)
 	if wait, refused := throttle.Refused(hour, day); refused {
 		g.stop(wait)
-		return fmt.Errorf("%w: the budget of the site is spent", sms.ErrRefused)
+		return fmt.Errorf("%w: %w for the site", sms.ErrRefused, ErrSpent)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func TestTimeoutsSendNothingTwice(t *testing.T) {
 			b.far.answer = answer
 			for i := range 1000 {
 				m := b.message(i)
-				for range 4 {
+				for range 2 {
 					g := b.replica(b.Limits)
 					_ = g.Send(t.Context(), m)
 				}
@@ -203,7 +203,7 @@ func TestBudgets(t *testing.T) {
 		for range 5 {
 			b.send(t, b.replica(b.Limits), b.message(1), nil)
 		}
-		b.send(t, b, b.message(1), sms.ErrRefused)
+		b.send(t, b, b.message(1), guard.ErrSpent)
 		b.send(t, b, b.message(2), nil)
 	})
 	t.Run("3 an hour about an account", func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestBudgets(t *testing.T) {
 		for i := range 3 {
 			b.send(t, b.replica(b.Limits), about(i), nil)
 		}
-		b.send(t, b, about(4), sms.ErrRefused)
+		b.send(t, b, about(4), guard.ErrSpent)
 		b.send(t, b, b.message(5), nil)
 	})
 	for window, limits := range map[string]guard.Limits{"hour": {PerHour: 10}, "day": {PerDay: 10}} {
@@ -224,7 +224,7 @@ func TestBudgets(t *testing.T) {
 				}
 				b.send(t, b.replica(limits), b.message(i), nil)
 			}
-			b.send(t, b, b.message(11), sms.ErrRefused)
+			b.send(t, b, b.message(11), guard.ErrSpent)
 			// From then on another way is offered, without asking the store.
 			if _, ok := b.Usable("0639980000"); ok {
 				t.Error("usable after the budget")

@@ -12,11 +12,13 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/sms"
+	"github.com/loge-idp/loge/pkg/sms/guard"
 )
 
 // Config is how long a code stays good, and what the message says. The zero
@@ -77,7 +79,7 @@ func (m *method) Terms(recovery.Purpose) recovery.Terms {
 	return recovery.Terms{Link: m.life, Code: m.life}
 }
 
-// To returns the mobiles on file to which a message could leave now, in E.164.
+// To implements recovery.Addressed: the mobiles on file to which a message could leave now, in E.164.
 func (m *method) To(a account.Account, _ recovery.Purpose) []account.Contact {
 	var out []account.Contact
 	for _, c := range a.Reach(account.Phone) {
@@ -104,21 +106,24 @@ func (m *method) text(lang, code string, until time.Time) (string, error) {
 // Challenge sends the code. A message of which nobody knows whether it was sent
 // counts as sent: the person waits for it, or asks for another one (F-SMS-01).
 func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
-	to := m.To(c.Account, c.Purpose)
-	if len(to) == 0 {
+	if c.To.Value == "" {
 		return fmt.Errorf("smscode: %w: no mobile that a message can be sent to", mail.ErrRefused)
 	}
 	text, err := m.text(c.Language, c.Digits(recovery.CodeLen), c.CodeUntil())
 	if err != nil {
 		return fmt.Errorf("smscode: %w", err)
 	}
-	err = m.gateway.Send(ctx, sms.Message{ID: c.Attempt, To: to[0].Value, Text: text, Account: c.Account.ID})
+	// After a refusal the same code goes to another number: another message.
+	id := c.Attempt + "-" + secret.Hash(c.To.Value)[:8]
+	err = m.gateway.Send(ctx, sms.Message{ID: id, To: c.To.Value, Text: text, Account: c.Account.ID})
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, sms.ErrUncertain):
 		m.logger.LogAttrs(ctx, slog.LevelWarn, "text message without an answer, not sent again", slog.Any("error", err))
 		return nil
+	case errors.Is(err, guard.ErrSpent): // no fault of the number
+		return fmt.Errorf("smscode: %w: %w", outbox.ErrGiveUp, err)
 	case errors.Is(err, sms.ErrRefused):
 		return fmt.Errorf("smscode: %w: %w", mail.ErrRefused, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/recovery/recoverytest"
@@ -70,7 +71,11 @@ func person(numbers ...string) account.Account {
 }
 
 func challenge(m recovery.Method, a account.Account, lang string) recovery.Challenge {
-	return recovery.NewChallenge("AAAAAAAAAAAAAAAA", recovery.Reset, a, lang, time.Unix(1_800_000_000, 0), m.Terms(recovery.Reset), keys, "https://login.example/idp/recover/link?t=")
+	c := recovery.NewChallenge("AAAAAAAAAAAAAAAA", recovery.Reset, a, lang, time.Unix(1_800_000_000, 0), m.Terms(recovery.Reset), keys, "https://login.example/idp/recover/link?t=")
+	if to := m.(recovery.Addressed).To(a, recovery.Reset); len(to) > 0 {
+		c.To = to[0]
+	}
+	return c
 }
 
 func TestConformance(t *testing.T) {
@@ -108,7 +113,7 @@ func TestMessage(t *testing.T) {
 		}
 		want = fmt.Sprintf(want, c.Digits(6))
 		got := box.messages[len(box.messages)-1]
-		if diff := cmp.Diff(sms.Message{ID: c.Attempt, To: "+33639980001", Text: want, Account: "1"}, got); diff != "" {
+		if diff := cmp.Diff(sms.Message{ID: got.ID, To: "+33639980001", Text: want, Account: "1"}, got); diff != "" {
 			t.Error(diff)
 		}
 		if _, err := sms.Length(got.Text); err != nil {
@@ -204,13 +209,14 @@ func TestOutcomes(t *testing.T) {
 	}{
 		"sent":      {nil, true, false, 0},
 		"uncertain": {fmt.Errorf("far: %w", sms.ErrUncertain), true, false, 1},
+		"spent":     {fmt.Errorf("%w: %w", sms.ErrRefused, guard.ErrSpent), false, false, 0},
 		"refused":   {fmt.Errorf("far: %w", sms.ErrRefused), false, true, 0},
 		"not sent":  {errors.New("far: busy"), false, false, 0},
 	} {
 		var log bytes.Buffer
 		m := open(t, &phone{answer: c.answer}, &log)
 		err := m.Challenge(t.Context(), challenge(m, person("0639980001"), "fr"))
-		if (err == nil) != c.ok || errors.Is(err, mail.ErrRefused) != c.refused {
+		if (err == nil) != c.ok || errors.Is(err, mail.ErrRefused) != c.refused || errors.Is(err, outbox.ErrGiveUp) != (name == "spent") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if n := strings.Count(log.String(), "\n"); n != c.logged || strings.Contains(log.String(), "639980001") {
@@ -244,5 +250,26 @@ func TestBreakerOffersAnotherWay(t *testing.T) {
 	now = now.Add(6 * time.Minute)
 	if !m.Offers(a, recovery.Reset) {
 		t.Error("not offered after the pause")
+	}
+}
+
+// R23: after a refusal the same code goes to the next number, and the guard
+// does not take it for a repetition.
+func TestAnotherNumber(t *testing.T) {
+	box := &phone{}
+	m := open(t, box, &bytes.Buffer{})
+	a := person("0639980001", "0639980002")
+	c := challenge(m, a, "fr")
+	for _, to := range m.(recovery.Addressed).To(a, recovery.Reset) {
+		for range 2 {
+			c.To = to
+			if err := m.Challenge(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got := box.messages
+	if len(got) != 4 || got[0] != got[1] || got[2] != got[3] || got[0].ID == got[2].ID || got[0].Text != got[2].Text {
+		t.Errorf("%+v", got)
 	}
 }
