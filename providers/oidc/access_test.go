@@ -61,6 +61,10 @@ func TestAccessJWT(t *testing.T) {
 		}
 	}
 	t.Run("as a hint", func(t *testing.T) {
+		config := withAPIs()
+		config.Clients[0].Audience = nil // as the ID token has it
+		r := newWorld(t).serve(config, "")
+		access := signIn(t, r, "openid").text("access_token")
 		if got := r.browser().authorize(params("prompt", "none", "id_token_hint", access)).answer(t); got.Get("error") != "invalid_request" {
 			t.Errorf("%v", got)
 		}

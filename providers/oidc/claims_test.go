@@ -145,6 +145,24 @@ func TestClaimsParameter(t *testing.T) {
 	}
 }
 
+// What a client may have is decided when it is asked for, and again when it is
+// told.
+func TestScopesTakenAway(t *testing.T) {
+	w := newWorld(t)
+	rich, poor := inAll(), inAll()
+	poor.Clients[0].Scopes = []string{"openid", "profile"}
+	r := w.serve(rich, "")
+	z := w.serve(poor, r.issuer)
+	granted := r.exchange(r.browser().code(params("scope", "openid email"))).text("access_token")
+	if got := z.userinfo(granted).json; got["email"] != nil || got["sub"] != "id-alice" {
+		t.Errorf("taken away, and told: %v", got)
+	}
+	refused := z.exchange(z.browser().code(params("scope", "openid email", "claims", `{"userinfo":{"email":null}}`))).text("access_token")
+	if got := r.userinfo(refused).json; got["email"] != nil || got["sub"] != "id-alice" {
+		t.Errorf("not granted, and told: %v", got)
+	}
+}
+
 // How somebody was authenticated is said as it was, and stays so through
 // refreshes.
 func TestAuthenticationIsToldHonestly(t *testing.T) {

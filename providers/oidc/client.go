@@ -20,8 +20,7 @@ import (
 // client is a checked Client.
 type client struct {
 	Client
-	secret      [sha256.Size]byte
-	hasSecret   bool
+	secret      [sha256.Size]byte // the hash; of the empty text, which opens nothing, where there is none
 	keys        clientKeys
 	mark        string // of its records: what is issued to it is found by no other
 	sector      string
@@ -38,7 +37,7 @@ func (c *client) accepts(presented string) bool {
 		return presented == ""
 	}
 	sum := sha256.Sum256([]byte(presented))
-	return c.hasSecret && presented != "" && equal(sum[:], c.secret[:])
+	return presented != "" && equal(sum[:], c.secret[:])
 }
 
 // check reads one client of the configuration. An error names the key.
@@ -92,7 +91,6 @@ func (c *client) readCredentials() error {
 	case !c.Secret.Empty() && len(c.Secret.Reveal()) < minSecret:
 		return plugin.At("secret", fmt.Errorf("is shorter than %d characters, so it can be guessed; run: loge client new", minSecret))
 	}
-	c.hasSecret = secrets
 	if c.SecretHash == "" {
 		c.secret = sha256.Sum256([]byte(c.Secret.Reveal()))
 		return nil

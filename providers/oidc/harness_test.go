@@ -188,11 +188,17 @@ func (pages) Unavailable(w http.ResponseWriter, _ *http.Request, _ error) {
 type faulty struct {
 	store.Store
 	down atomic.Bool
+	saw  func(store.Op) // when set, is shown every operation
 }
 
 func (f *faulty) Do(ctx context.Context, ops ...store.Op) error {
 	if f.down.Load() {
 		return store.ErrUnavailable
+	}
+	if f.saw != nil {
+		for _, op := range ops {
+			f.saw(op)
+		}
 	}
 	return f.Store.Do(ctx, ops...)
 }

@@ -167,6 +167,18 @@ func TestAssertion(t *testing.T) {
 		}
 		want(t, name, r.asK("/oidc/token", asK, text), 401, "invalid_client")
 	}
+	t.Run("a key without a name", func(t *testing.T) {
+		config := keyed()
+		set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: own[jose.ES256].Public()}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Clients[3].JWKS = set
+		r := w.serve(config, r.issuer)
+		bare := jose.SigningKey{Algorithm: jose.ES256, Key: own[jose.ES256]}
+		want(t, "without a kid", r.asK("/oidc/token", codeForm("x"), signed(t, bare, r.assertion(nil))), 400, "invalid_grant")
+		want(t, "with one", r.asK("/oidc/token", codeForm("x"), object(t, jose.ES256, r.assertion(nil))), 401, "invalid_client")
+	})
 	t.Run("ways", func(t *testing.T) {
 		text := object(t, jose.ES256, r.assertion(nil))
 		both := codeForm("x", "client_secret", "of some sort", "client_id", "k")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/loge-idp/loge/pkg/store"
 )
 
 func segment(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -137,10 +139,29 @@ func TestPush(t *testing.T) {
 		}
 	})
 	t.Run("a secret is not kept", func(t *testing.T) {
+		var kept []string
+		w.store.saw = func(op store.Op) {
+			if create, ok := op.(*store.Create); ok && create.Fields["form"] != "" {
+				kept = append(kept, create.Fields["form"])
+			}
+		}
+		defer func() { w.store.saw = nil }()
+		posted := params("client_secret", secrets["w"])
 		b := r.browser()
-		got := decode(t, b.do("POST", "/oidc/par", params("client_secret", secrets["w"])))
-		if p := b.authorize(named("w", got.text("request_uri"))); strings.Contains(p.body+p.Header.Get("X-Form"), secrets["w"]) || p.Header.Get("X-Form") == "" {
-			t.Errorf("%d %q", p.StatusCode, p.Header.Get("X-Form"))
+		uri := decode(t, b.do("POST", "/oidc/par", posted)).text("request_uri")
+		signed := url.Values{"scope": {"openid"}, "response_type": {"code"}, "redirect_uri": {callback}, "code_challenge": {challenge(verifier)}, "code_challenge_method": {"S256"}}
+		want(t, "K", r.asK("/oidc/par", signed, object(t, jose.ES256, r.assertion(nil))), 201, "")
+		if len(kept) != 2 || strings.Contains(strings.Join(kept, " "), "client_secret") || strings.Contains(strings.Join(kept, " "), "client_assertion") {
+			t.Errorf("kept %q", kept)
+		}
+		if p := b.authorize(named("w", uri)); p.Header.Get("X-Form") == "" {
+			t.Errorf("%d", p.StatusCode)
+		}
+	})
+	t.Run("who it is may stand in the header alone", func(t *testing.T) {
+		b := r.browser()
+		if p := b.authorize(named("w", r.push(params("client_id", "")))); p.Header.Get("X-Form") == "" {
+			t.Errorf("%d", p.StatusCode)
 		}
 	})
 	t.Run("signed", func(t *testing.T) {
