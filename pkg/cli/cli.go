@@ -59,6 +59,7 @@ func command(plugins server.Plugins) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(plugins), checkCommand(plugins), keysCommand(), clientCommand(), versionCommand())
+	root.AddCommand(importCommand(plugins))
 	root.AddCommand(conformanceCommand())
 	if plugins.Demo != nil {
 		root.AddCommand(demoCommand(plugins))
@@ -127,46 +128,6 @@ func serve(ctx context.Context, config server.Config, plugins server.Plugins, lo
 		return err
 	}
 	logger.Info("stopped")
-	return nil
-}
-
-func checkCommand(plugins server.Plugins) *cobra.Command {
-	var file, login string
-	c := &cobra.Command{
-		Use:   "check",
-		Short: "Say what is wrong with a configuration and with what it names, and how to mend it",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			config, err := server.Load(file)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%-8s %-10s %s\n", "ok", "file", file+" is well-formed")
-			logger := slog.New(slog.DiscardHandler) // everything is in the findings
-			return report(c.OutOrStdout(), server.Check(c.Context(), config, plugins, logger, login))
-		},
-	}
-	configFlag(c, &file)
-	c.Flags().StringVar(&login, "login", "", "also say what the account with this login can do, and what is told of it to whom")
-	return c
-}
-
-func report(out io.Writer, findings []server.Finding) error {
-	problems := 0
-	for _, f := range findings {
-		verdict, mend := "ok", ""
-		if !f.OK {
-			verdict = "problem"
-			problems++
-			if f.Mend != "" {
-				mend = " — " + f.Mend
-			}
-		}
-		fmt.Fprintf(out, "%-8s %-10s %s%s\n", verdict, f.Part, f.What, mend)
-	}
-	if problems > 0 {
-		return errFindings
-	}
 	return nil
 }
 

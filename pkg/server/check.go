@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,17 @@ type Finding struct {
 	What, Mend string
 }
 
+// Question is what an operator wants to know beyond whether all is well.
+type Question struct {
+	// Login is that of an account: what it can do, and what of it is told to
+	// whom.
+	Login string
+	// Applications are service URLs or client identifiers: whose they are, and
+	// with Login what exactly each is told, and why the account may enter or
+	// not. Of two the difference is shown.
+	Applications []string
+}
+
 // pinger is implemented by ways out that can be asked whether they work.
 type pinger interface {
 	Ping(ctx context.Context) error
@@ -32,16 +44,15 @@ type pinger interface {
 
 // Check examines everything that a configuration names, each part for itself,
 // so that one that is down does not hide what is wrong with another. It starts
-// nothing and changes nothing. With a login it also says what this account can
-// do and what of it would be told to whom.
-func Check(ctx context.Context, config Config, plugins Plugins, logger *slog.Logger, login string) []Finding {
+// nothing and changes nothing.
+func Check(ctx context.Context, config Config, plugins Plugins, logger *slog.Logger, about Question) []Finding {
 	config, err := config.check()
 	if err != nil {
 		return []Finding{{Part: "file", What: err.Error()}}
 	}
 	d := &doctor{opening: &opening{config: config, plugins: plugins, logger: logger}}
 	defer func() { _ = d.closers.Close() }()
-	d.examine(ctx, login)
+	d.examine(ctx, about)
 	return d.findings
 }
 
@@ -60,7 +71,7 @@ func (d *doctor) wrong(part string, err error) {
 	d.findings = append(d.findings, Finding{Part: part, What: oneLine(err.Error())})
 }
 
-func (d *doctor) examine(ctx context.Context, login string) {
+func (d *doctor) examine(ctx context.Context, about Question) {
 	keys, keysErr := d.keys()
 	if keysErr != nil {
 		d.wrong("keys", keysErr)
@@ -102,8 +113,28 @@ func (d *doctor) examine(ctx context.Context, login string) {
 	}
 	defer func() { _ = server.Close() }()
 	d.fine("protocols", "%s", strings.Join(d.config.protocolNames(), ", "))
-	if login != "" {
-		d.account(ctx, people, server, login)
+	d.about(ctx, keys, people, server, about)
+}
+
+// about answers a Question.
+func (d *doctor) about(ctx context.Context, keys *Keys, people directory.Reader, server *Server, q Question) {
+	applications := d.applications(server, q.Applications)
+	if q.Login == "" {
+		return
+	}
+	a, err := people.Find(ctx, q.Login)
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		d.findings = append(d.findings, Finding{Part: "account", What: "nobody has this login, or more than one has",
+			Mend: "look at the look-up attributes and the filter of the directory, and whether two entries share it"})
+	case err != nil:
+		d.wrong("account", err)
+	case q.Applications != nil:
+		for _, each := range applications {
+			d.visit(each, a, keys.Ring)
+		}
+	default:
+		d.account(a, server)
 	}
 }
 
@@ -150,17 +181,7 @@ func (d *doctor) ways(ctx context.Context) {
 
 // account says why somebody can or cannot log in or recover. What it prints of
 // a person is what helps, and no address.
-func (d *doctor) account(ctx context.Context, people directory.Reader, server *Server, login string) {
-	a, err := people.Find(ctx, login)
-	if errors.Is(err, directory.ErrNotFound) {
-		d.findings = append(d.findings, Finding{Part: "account", What: "nobody has this login, or more than one has",
-			Mend: "look at the look-up attributes and the filter of the directory, and whether two entries share it"})
-		return
-	}
-	if err != nil {
-		d.wrong("account", err)
-		return
-	}
+func (d *doctor) account(a account.Account, server *Server) {
 	status := string(a.Status)
 	if a.Reason != account.ReasonNone {
 		status += " (" + string(a.Reason) + ")"
@@ -203,7 +224,7 @@ func released(party sso.RelyingParty, a account.Account) string {
 	if why := party.Admit(a, time.Now()); why != account.ReasonNone {
 		return fmt.Sprintf("%s: may not enter (%s)", party.Name, why)
 	}
-	told := []string{"the login"}
+	told := []string{"the name of the account (" + cmp.Or(party.User.Name, account.ValueLogin) + ")"}
 	for _, each := range party.Release(a) {
 		told = append(told, each.Name)
 	}

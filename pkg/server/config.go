@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,8 +49,11 @@ type Config struct {
 	SMSLimits guard.Limits `json:"smsLimits"`
 	// Protocols are sections by the name of their plugin.
 	Protocols map[string]plugin.Section `json:"protocols"`
-	Recovery  Recovery                  `json:"recovery"`
-	Session   Session                   `json:"session"`
+	// Applications are those that several protocols share. A protocol that is
+	// named here needs no section of its own.
+	Applications []Application `json:"applications"`
+	Recovery     Recovery      `json:"recovery"`
+	Session      Session       `json:"session"`
 
 	// KeyMaterial replaces Keys, for programs that keep their keys elsewhere.
 	KeyMaterial *Keys `json:"-"`
@@ -164,7 +165,7 @@ func Loopback(host string) bool {
 // its type.
 func (c Config) protocol(name string) (plugin.Section, error) {
 	keys := map[string]json.RawMessage{}
-	if section := c.Protocols[name]; string(section) != "null" {
+	if section := c.Protocols[name]; section != nil && string(section) != "null" {
 		if err := json.Unmarshal(section, &keys); err != nil {
 			return nil, errors.New("must be an object")
 		}
@@ -175,8 +176,6 @@ func (c Config) protocol(name string) (plugin.Section, error) {
 	keys["type"], _ = json.Marshal(name)
 	return json.Marshal(keys)
 }
-
-func (c Config) protocolNames() []string { return slices.Sorted(maps.Keys(c.Protocols)) }
 
 func unprefixed(key string, err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), key+": "))

@@ -161,9 +161,17 @@ func (o *opening) protocols(ctx context.Context, env sso.Env) ([]sso.Protocol, e
 		if err != nil {
 			return nil, o.config.source.at(place, err)
 		}
-		protocol, err := o.plugins.Protocols.Open(ctx, section, env)
+		config, err := o.plugins.Protocols.Decode(section)
 		if err != nil {
 			return nil, o.config.source.at(place, err)
+		}
+		places, err := o.config.add(name, config)
+		if err != nil {
+			return nil, o.config.source.at("", err)
+		}
+		protocol, err := config.Open(ctx, env)
+		if err != nil {
+			return nil, o.config.source.at("", replace(places, name, err))
 		}
 		o.closers.add(protocol)
 		protocols = append(protocols, protocol)

@@ -44,6 +44,10 @@ type Plugins struct {
 	Templates []fs.FS
 	// Routes, when set, adds routes that belong to no port.
 	Routes func(m *web.Mux, pages *render.Pages)
+	// Imports write the configuration that says what files of another server
+	// say, by the name of that server: `loge import NAME`. The report tells
+	// what has no equal.
+	Imports map[string]func(files []string, out, report io.Writer) error
 	// Demo, when set, is the command `loge demo`: everything at once on one
 	// loopback address, until ctx ends.
 	Demo func(ctx context.Context, listen string, out io.Writer, logger *slog.Logger) error

@@ -15,6 +15,7 @@ import (
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/providers/cas"
+	"github.com/loge-idp/loge/providers/cas/apereo"
 	"github.com/loge-idp/loge/providers/demo"
 	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/memory"
@@ -63,6 +64,7 @@ func Plugins() server.Plugins {
 			"smscode":   func() plugin.Config[recovery.Method, recovery.Env] { return &smscode.Config{} },
 		},
 	}
+	plugins.Imports = map[string]func(files []string, out, report io.Writer) error{"apereo": apereo.Import}
 	plugins.Demo = func(ctx context.Context, listen string, out io.Writer, logger *slog.Logger) error {
 		return demo.Run(ctx, plugins, listen, out, logger)
 	}
