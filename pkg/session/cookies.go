@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gorilla/sessions"
@@ -32,7 +33,7 @@ type Cookies struct {
 
 var _ sessions.Store = (*Cookies)(nil)
 
-// A cookie's value is tag, record and secret, run together. Record makes the
+// A cookie's value is valuePrefix, tag, record and secret, run together. Record makes the
 // record's name differ from that of any session that had the tag before, so
 // that nothing that hung from that one hangs from this.
 const (
@@ -40,6 +41,10 @@ const (
 	secretLen = 22 // 131 bits: OWASP ASVS 7.2.3 asks for 128
 	nameLen   = ticket.TagLen + recordLen + secretLen
 )
+
+// valuePrefix begins the value of every cookie, as CAS 3.0.3 section 3.6.1
+// would have it.
+const valuePrefix = "TGC-"
 
 // keyField holds the hash of the secret.
 const keyField = "key"
@@ -86,8 +91,9 @@ func (c *Cookies) New(r *http.Request, cookie string) (*sessions.Session, error)
 	if len(sent) != 1 {
 		return s, nil // of two, one was planted: as in web.Cookies.Get
 	}
-	n, ok := parse(sent[0].Value)
-	if !ok {
+	value, ours := strings.CutPrefix(sent[0].Value, valuePrefix)
+	n, ok := parse(value)
+	if !ours || !ok {
 		return s, nil
 	}
 	read := &store.Read{Key: n.key, Extend: c.Idle}
@@ -98,7 +104,7 @@ func (c *Cookies) New(r *http.Request, cookie string) (*sessions.Session, error)
 	if held == "" || subtle.ConstantTimeCompare([]byte(held), []byte(secret.Hash(n.secret))) != 1 {
 		return s, nil
 	}
-	s.ID = sent[0].Value
+	s.ID = value
 	hold(s, read.Fields)
 	return s, nil
 }
@@ -212,5 +218,5 @@ func (c *Cookies) ops(s *sessions.Session) ([]store.Op, error) {
 }
 
 func (c *Cookies) setCookie(w http.ResponseWriter, s *sessions.Session) {
-	http.SetCookie(w, sessions.NewCookie(s.Name(), s.ID, s.Options))
+	http.SetCookie(w, sessions.NewCookie(s.Name(), valuePrefix+s.ID, s.Options))
 }
