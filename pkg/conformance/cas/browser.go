@@ -51,6 +51,9 @@ func (b *browser) send(method, address string, fields url.Values) page {
 		}
 	}
 	p := b.t.send(req)
+	if p.status >= http.StatusInternalServerError {
+		b.t.failf("the server is at fault: %s", p.says())
+	}
 	for _, c := range (&http.Response{Header: p.header}).Cookies() {
 		b.keep(cookie{c, p.url.Hostname()})
 	}
@@ -104,8 +107,7 @@ func (b *browser) follow(p page) page {
 		if to == nil || to.Host != b.t.target.Host || b.t.ours(to) {
 			return p
 		}
-		method, fields := http.MethodGet, url.Values(nil)
-		p = b.send(method, to.String(), fields)
+		p = b.send(http.MethodGet, to.String(), nil)
 	}
 	b.t.failf("more than ten redirects")
 	return p
@@ -153,7 +155,7 @@ func (p page) login() (form, bool) {
 	return form{}, false
 }
 
-// asksFor tells whether credentials are asked.
+// asksForPassword tells whether credentials are asked.
 func (p page) asksForPassword() bool {
 	_, ok := p.login()
 	return ok

@@ -79,12 +79,13 @@ func (t *trial) secret(value string) {
 }
 
 func (t *trial) mask(text string) string {
+	text = token.ReplaceAllString(text, "$1…")
 	for _, each := range append([]string{t.o.Password, url.QueryEscape(t.o.Password)}, t.secrets...) {
 		if len(each) > 3 {
 			text = strings.ReplaceAll(text, each, excerpt(each, min(8, len(each)/4)))
 		}
 	}
-	return token.ReplaceAllString(text, "$1…")
+	return text
 }
 
 // excerpt is the beginning of a text.
