@@ -190,8 +190,7 @@ func (p *Pages) execute(out *bytes.Buffer, r *http.Request, lang string, view Vi
 // the form may redirect. Chromium holds every redirect after a form against
 // the directive, those of the application included: one that sends people on
 // to another origin, as a broker does, would end on a dead page if its own
-// origin alone were named. So it is the scheme that is; the same goes for what
-// is loaded in frames.
+// origin alone were named. So it is the scheme that is.
 func schemes(targets []string) string {
 	var schemes []string
 	for _, target := range targets {
@@ -203,12 +202,20 @@ func schemes(targets []string) string {
 	return strings.Join(slices.Compact(schemes), "")
 }
 
-// frameSources is the directive for a page with frames.
+// frameSources is the directive for a page with frames: their origins and no
+// others.
 func frameSources(embeds []string) string {
-	if len(embeds) == 0 {
+	var origins []string
+	for _, embed := range embeds {
+		if u, err := url.Parse(embed); err == nil && u.Host != "" {
+			origins = append(origins, " "+u.Scheme+"://"+u.Host)
+		}
+	}
+	if len(origins) == 0 {
 		return ""
 	}
-	return "; frame-src" + schemes(embeds)
+	slices.Sort(origins)
+	return "; frame-src" + strings.Join(slices.Compact(origins), "")
 }
 
 // favicon is the house in sixteen pixels, within the page so that it costs no

@@ -154,7 +154,7 @@ func TestFrontChannel(t *testing.T) {
 	mail := b.get("/cas/login", "service", l.URL+"/mail").ticket()
 
 	a := b.get("/cas/logout", "service", l.URL+"/mail")
-	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `href="`+l.URL+`/mail"`) || !strings.Contains(a.Header.Get("Content-Security-Policy"), "; frame-src https:;") {
+	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `href="`+l.URL+`/mail"`) || !strings.Contains(a.Header.Get("Content-Security-Policy"), "; frame-src https://") {
 		t.Fatalf("%d %s %s", a.StatusCode, a.Header.Get("Content-Security-Policy"), a.body)
 	}
 	var told []string

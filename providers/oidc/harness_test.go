@@ -265,6 +265,7 @@ type replica struct {
 	url      string
 	mux      *web.Mux
 	sessions *session.Manager
+	protocol sso.Protocol
 }
 
 // serve starts a replica. An empty issuer is its own address.
@@ -317,13 +318,13 @@ func (w *world) serve(config oidc.Config, issuer string) *replica {
 	server.Config.Handler = mux
 	server.Start()
 	if w.idle {
-		return &replica{world: w, issuer: issuer, url: address, mux: mux, sessions: sessions}
+		return &replica{world: w, issuer: issuer, url: address, mux: mux, sessions: sessions, protocol: protocol}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { out.Run(ctx) })
 	w.t.Cleanup(func() { stop(); running.Wait() })
-	return &replica{world: w, issuer: issuer, url: address, mux: mux, sessions: sessions}
+	return &replica{world: w, issuer: issuer, url: address, mux: mux, sessions: sessions, protocol: protocol}
 }
 
 func start(t testing.TB) *replica { return newWorld(t).serve(cast(), "") }
