@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,20 +43,21 @@ func (d *doctor) applications(server *Server, asked []string) []known {
 		}
 	}
 	if len(asked) == 2 {
-		d.compare(server, asked[0], asked[1])
+		d.compare(server, asked[0], asked[1], found)
 	}
 	return found
 }
 
 // compare says whether two service URLs are the same, as they must be at login
 // and at validation.
-func (d *doctor) compare(server *Server, first, second string) {
+func (d *doctor) compare(server *Server, first, second string, found []known) {
 	for i, protocol := range server.protocols {
+		name := d.config.protocolNames()[i]
 		comparer, ok := protocol.(sso.Comparer)
-		if !ok {
+		another := slices.ContainsFunc(found, func(k known) bool { return k.protocol != name })
+		if !ok || another || found == nil {
 			continue
 		}
-		name := d.config.protocolNames()[i]
 		if difference := comparer.Difference(first, second); difference != "" {
 			d.findings = append(d.findings, Finding{Part: "service", What: "for " + name + " the two URLs are not the same: " + difference,
 				Mend: "let the application send the same URL twice, or have the difference ignored under normalise"})

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -66,9 +67,12 @@ type world struct {
 	config  server.Config
 }
 
+// makeKeys is slow, and one set will do.
+var makeKeys = sync.OnceValues(server.MakeKeys)
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	keys, err := server.MakeKeys()
+	keys, err := makeKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
