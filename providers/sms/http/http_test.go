@@ -116,7 +116,7 @@ func TestStatus(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 		})
-		if err := gateway.Send(t.Context(), smstest.Message); kind(err) != want {
+		if err := gateway.Send(t.Context(), smstest.Message); !errors.Is(kind(err), want) {
 			t.Errorf("%d: %v, want %v", status, err, want)
 		}
 		if got := len(far.Received()); got != 1 {
@@ -125,7 +125,7 @@ func TestStatus(t *testing.T) {
 	}
 	// A gateway that knows its messages may be asked again.
 	gateway, _ := open(t, smshttp.Config{IdempotencyHeader: "X-Request-Id"}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) })
-	if err := gateway.Send(t.Context(), smstest.Message); kind(err) != errRetry {
+	if err := gateway.Send(t.Context(), smstest.Message); !errors.Is(kind(err), errRetry) {
 		t.Errorf("%v", err)
 	}
 }
@@ -154,7 +154,7 @@ func TestSuccess(t *testing.T) {
 		strings.Repeat(" ", 64<<10) + `{"r":[{"ok":0}]}`: sms.ErrUncertain, // R-WEB-15: no more is read
 	} {
 		gateway, _ := open(t, smshttp.Config{Success: success}, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
-		if err := gateway.Send(t.Context(), smstest.Message); kind(err) != want {
+		if err := gateway.Send(t.Context(), smstest.Message); !errors.Is(kind(err), want) {
 			t.Errorf("%.30q: %v, want %v", answer, err, want)
 		}
 	}
@@ -165,7 +165,7 @@ func TestNobodyThere(t *testing.T) {
 	gateway, far := open(t, smshttp.Config{}, nil)
 	far.Close()
 	err := gateway.Send(t.Context(), smstest.Message)
-	if kind(err) != errRetry || strings.Contains(err.Error(), "http://") {
+	if !errors.Is(kind(err), errRetry) || strings.Contains(err.Error(), "http://") {
 		t.Errorf("%v", err)
 	}
 }
@@ -177,7 +177,7 @@ func TestLinkLocal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := gateway.Send(t.Context(), smstest.Message); kind(err) != errRetry || !strings.Contains(err.Error(), "no gateway can be at this address") {
+	if err := gateway.Send(t.Context(), smstest.Message); !errors.Is(kind(err), errRetry) || !strings.Contains(err.Error(), "no gateway can be at this address") {
 		t.Errorf("%v", err)
 	}
 }
