@@ -154,33 +154,22 @@ func (f *Flow) byAttempt(ctx context.Context, id string) (candidates, error) {
 // of the desk, or a fact. Whose it is says the proof, or the identifier typed
 // beside it.
 func (f *Flow) byMethod(ctx context.Context, reply Reply, held *proven) (candidates, error) {
+	if m, ok := f.method(reply.Method); ok && isAsked(m) {
+		return f.facts(ctx, m, reply, held)
+	}
+	code := LongCode(reply.Code)
+	if code == "" {
+		return candidates{}, nil // mistyped: no try
+	}
 	who, err := account.Account{}, error(nil)
 	if held != nil {
 		who = held.account
-	} else if who, err = f.Directory.Find(ctx, reply.Login); err != nil && !errors.Is(err, directory.ErrNotFound) {
+	} else if who, err = f.Directory.Find(ctx, reply.Login); errors.Is(err, directory.ErrNotFound) {
+		return candidates{subject: "code of " + fold(reply.Login) + " from " + reply.Source, limit: f.Limits.Tries}, nil
+	} else if err != nil {
 		return candidates{}, err
 	}
-	found := candidates{account: who.ID, limit: f.Limits.Tries}
-	subject := string(who.ID)
-	if subject == "" {
-		subject = "unknown " + fold(reply.Login)
-	}
-	if m, ok := f.method(reply.Method); ok && isAsked(m) {
-		found.subject, found.limit = m.Name()+" of "+subject, f.Limits.Facts
-		purpose, ok := grant(Reset, who)
-		if held != nil {
-			purpose = held.purpose
-		}
-		// What only adds to a proof says nothing to somebody who has none.
-		if ok && m.Offers(who, purpose) && (held != nil || m.(Asked).Alone(who, purpose)) {
-			found.attempts = []attempt{f.fact(m, who, purpose, reply)}
-		}
-		return found, nil
-	}
-	if LongCode(reply.Code) == "" {
-		return found, nil // mistyped: no try
-	}
-	found.subject = "code of " + subject + " from " + reply.Source
+	found := candidates{account: who.ID, subject: "code of " + string(who.ID) + " from " + reply.Source, limit: f.Limits.Tries}
 	current := &store.Read{Key: currentKey(who.ID)}
 	if err := f.Store.Do(ctx, current); err != nil {
 		return found, err
@@ -196,6 +185,27 @@ func (f *Flow) byMethod(ctx context.Context, reply Reply, held *proven) (candida
 		}
 	}
 	return found, nil
+}
+
+// facts are what an Asked method is told. What only adds to a proof says
+// nothing to somebody who has none.
+func (f *Flow) facts(ctx context.Context, m Method, reply Reply, held *proven) (candidates, error) {
+	found := candidates{limit: f.Limits.Facts}
+	var who account.Account
+	var purpose Purpose
+	ok, err := true, error(nil)
+	if held != nil {
+		who, purpose, found.subject = held.account, held.purpose, string(held.account.ID)
+	} else {
+		who, found.subject, err = f.numbered(ctx, m, answerFor(m, reply))
+		purpose, ok = grant(Reset, who)
+		ok = ok && m.(Asked).Alone(who, purpose)
+	}
+	found.account, found.subject = who.ID, m.Name()+" of "+found.subject
+	if ok && m.Offers(who, purpose) {
+		found.attempts = []attempt{f.fact(m, who, purpose, reply)}
+	}
+	return found, err
 }
 
 // fact is the attempt that answering an Asked method is.

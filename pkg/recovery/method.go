@@ -96,6 +96,13 @@ type Asked interface {
 	Alone(a account.Account, p Purpose) bool
 }
 
+// Worded is implemented by an Asked that asks each person something else.
+type Worded interface {
+	Asked
+	// Wording is what to ask, in a language.
+	Wording(a account.Account, lang string) string
+}
+
 // Silent is embedded by methods that send nothing. The lifetimes are those of
 // an answer given on the spot; a Handed has its own.
 type Silent struct{}

@@ -118,6 +118,7 @@ type More struct {
 	Method string
 	Sends  bool   // it sends something; else it asks
 	To     string // the masked address it would send to (requirement R24); empty when not known
+	Text   string // the question of a Worded; empty for the message of the method
 }
 
 // Proven reads a proof without using it. Errors: ErrNoProof, ErrState, or one
@@ -148,6 +149,9 @@ func (f *Flow) ready(p proven) Ready {
 			if contacts := to.To(p.account, p.purpose); len(contacts) > 0 {
 				more.To = maskOf(contacts[0])
 			}
+		}
+		if worded, ok := m.(Worded); ok {
+			more.Text = worded.Wording(p.account, p.fields[fieldLanguage])
 		}
 		out.More = append(out.More, more)
 	}

@@ -480,7 +480,7 @@ func TestRetryIsTheSameMessage(t *testing.T) {
 // R-REC-09: a change ends what the other methods began.
 func TestChangeEndsTheOtherMethods(t *testing.T) {
 	w := start(t)
-	w.flow.Methods = append(w.flow.Methods, other{w.flow.Methods[0]})
+	w.flow.Methods = append(w.flow.Methods, other{w.flow.Methods[0].(recovery.Addressed)})
 	first := w.proof(t, "alice")
 	if _, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Method: "other", Login: "alice", Source: "x"}); err != nil {
 		t.Fatal(err)
@@ -504,7 +504,7 @@ func TestChangeEndsTheOtherMethods(t *testing.T) {
 }
 
 // other is a method by another name.
-type other struct{ recovery.Method }
+type other struct{ recovery.Addressed }
 
 func (other) Name() string { return "other" }
 

@@ -60,37 +60,63 @@ func (f *Flow) challenge(ctx context.Context, job outbox.Job) error {
 // whose returns the account that was found before, or that the login finds, or
 // all those that have the login as an address on file (requirement R22).
 func (f *Flow) whose(ctx context.Context, fields store.Fields, t typed) ([]account.Account, error) {
-	a, err := account.Account{}, error(nil)
 	if id := fields[fieldAccount]; id != "" {
-		a, err = f.Directory.Get(ctx, account.ID(id))
-	} else {
-		a, err = f.Directory.Find(ctx, t.Login)
+		a, err := f.Directory.Get(ctx, account.ID(id))
+		if errors.Is(err, directory.ErrNotFound) {
+			return nil, nil
+		}
+		return []account.Account{a}, err
 	}
+	if m, ok := f.method(t.Known); ok && isAsked(m) {
+		a, _, err := f.numbered(ctx, m, Answer{Login: t.Login, Code: t.Code, Name: t.Name})
+		if a.ID == "" {
+			return nil, err
+		}
+		return []account.Account{a}, err
+	}
+	a, err := f.Directory.Find(ctx, t.Login)
 	switch {
-	case errors.Is(err, directory.ErrNotFound) && fields[fieldAccount] == "":
-		return f.sharing(ctx, t.Login)
 	case errors.Is(err, directory.ErrNotFound):
-		return nil, nil
+		return f.sharing(ctx, t.Login)
 	case err != nil:
 		return nil, err
-	}
-	if !f.knows(a, t) {
-		return nil, nil
 	}
 	return []account.Account{a}, nil
 }
 
-// knows reports whether what somebody said of themselves besides a number is
-// true of the account. With no such claim it is.
-func (f *Flow) knows(a account.Account, t typed) bool {
-	if t.Known == "" {
-		return true
+// maxNumbered is how many accounts are looked at for one number: there is one,
+// unless somebody typed something else.
+const maxNumbered = 20
+
+// numbered finds the one account of which all that somebody says of themselves
+// is true, the number that they type for a login included; nobody when there
+// are two (requirement R6). A number need not be a name to sign in by, if the
+// directory can be looked through. Tries are to be counted for subject, which
+// is the account of that number whether or not the rest was right.
+func (f *Flow) numbered(ctx context.Context, m Method, said Answer) (a account.Account, subject string, err error) {
+	var seen, right []account.Account
+	each := func(a account.Account) bool {
+		seen = append(seen, a)
+		if m.Verify(Challenge{Account: a, Purpose: Identifier, SentAt: f.now()}, said) {
+			right = append(right, a)
+		}
+		return len(seen) < maxNumbered
 	}
-	m, ok := f.method(t.Known)
-	if !ok || !isAsked(m) {
-		return false
+	if d, ok := f.Directory.(directory.Searcher); ok {
+		err = d.Search(ctx, directory.Query{Text: said.Login}, each)
+	} else if a, err = f.Directory.Find(ctx, said.Login); err == nil {
+		each(a)
+	} else if errors.Is(err, directory.ErrNotFound) {
+		err = nil
 	}
-	return m.Verify(Challenge{Account: a, Purpose: Identifier}, Answer{Login: t.Login, Code: t.Code, Name: t.Name})
+	subject = "unknown " + fold(said.Login)
+	if len(seen) == 1 {
+		subject = string(seen[0].ID)
+	}
+	if err != nil || len(right) != 1 {
+		return account.Account{}, subject, err
+	}
+	return right[0], subject, nil
 }
 
 // sent records what became of a message.
