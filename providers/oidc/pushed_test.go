@@ -79,6 +79,22 @@ func TestPush(t *testing.T) {
 			t.Errorf("%d codes, %d refusals", codes.Load(), others.Load())
 		}
 	})
+	t.Run("while another is about to use it", func(t *testing.T) {
+		b := r.browser()
+		b.submit(b.authorize(named("w", r.push(params()))), "alice")
+		uri := r.push(params())
+		var inner page
+		w.store.saw = func(op store.Op) {
+			if take, ok := op.(*store.Take); ok && strings.HasPrefix(take.Key.Name, "oidc par") {
+				w.store.saw = nil
+				inner = b.authorize(named("w", uri))
+			}
+		}
+		outer := b.authorize(named("w", uri))
+		if !inner.answer(t).Has("code") || outer.answer(t).Get("error") != "invalid_request_uri" {
+			t.Errorf("%s and %s", inner.Header.Get("Location"), outer.Header.Get("Location"))
+		}
+	})
 	t.Run("not brought in time", func(t *testing.T) {
 		uri := r.push(params())
 		r.clock.Advance(61 * time.Second)
