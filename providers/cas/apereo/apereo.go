@@ -43,8 +43,8 @@ func Import(paths []string, out, report io.Writer) error {
 	found := sections{rules: map[string]string{}}
 	for _, d := range definitions {
 		n := &notes{}
-		found.add(d, n)
 		fmt.Fprintf(report, "%s (%s)\n", d.name(), filepath.Base(d.file))
+		found.add(d, n)
 		for _, line := range n.lines {
 			fmt.Fprintf(report, "  %s\n", line)
 		}
