@@ -4,6 +4,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,8 +14,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 
+	conformance "github.com/loge-idp/loge/pkg/conformance/cas"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/plugin"
@@ -42,12 +46,29 @@ func Run(ctx context.Context, plugins server.Plugins, listen string, out io.Writ
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	url := "http://" + net.JoinHostPort(host, port)
+	trustSuite(logger)
 	d, err := Open(ctx, plugins, url, logger)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	fmt.Fprint(out, strings.ReplaceAll(greeting, "{url}", url))
 	return errors.Join(d.Server.Run(ctx, listener, d.Handler), d.Server.Close())
+}
+
+// trustSuite lets the conformance suite, when it runs on this machine, be called
+// back over TLS: its authority joins those of the system (crypto/x509 on Unix).
+// It must come before the first use of those.
+func trustSuite(logger *slog.Logger) {
+	file, err := conformance.AuthorityFile()
+	if err == nil {
+		_, err = conformance.LoadAuthority(file)
+	}
+	if err == nil {
+		err = os.Setenv("SSL_CERT_DIR", cmp.Or(os.Getenv("SSL_CERT_DIR"), "/etc/ssl/certs")+":"+filepath.Dir(file))
+	}
+	if err != nil {
+		logger.Warn("the CAS conformance suite cannot try proxies here", "error", err)
+	}
 }
 
 // Demo is an opened demonstration.
@@ -131,13 +152,14 @@ func config(apps Apps, keys *server.Keys) server.Config {
 					"scopes":       []string{"openid", "profile", "email", "offline_access"},
 				},
 			}}),
-			"cas": section(map[string]any{"services": []any{
+			"cas": section(map[string]any{"privateCallbacks": true, "services": []any{
 				map[string]any{
 					"name": "Bibliothèque de Valmont", "prefix": apps.ServicePrefix(), "grace": "allow",
 					"attributes": []string{"displayName", "givenName", "sn", "mail", "accountState"},
 				},
 				map[string]any{
 					"name": "Application locale", "loopback": true, "grace": "allow",
+					"proxy":      map[string]any{"callbacks": []string{"https://" + conformance.ListenTLS + "/"}},
 					"attributes": []string{"displayName", "givenName", "sn", "mail", "accountState"},
 				},
 			}}),

@@ -25,6 +25,8 @@ Loge, demonstration. Everything is in this process; nothing is kept, nothing lea
                      client demo-client, secret demo-client-secret, redirect http://127.0.0.1:9/callback
                      public client demo-native, redirect http://127.0.0.1:<any port>/callback (PKCE)
     CAS              {url}/cas, any service on 127.0.0.1, for instance http://127.0.0.1:9/app
+                     rule by rule: loge conformance cas --target {url}/cas \
+                       --username elefevre --password Valmont-elefevre-2026
 
 Ctrl-C ends it.
 

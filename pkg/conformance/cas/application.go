@@ -129,7 +129,7 @@ func (a *application) place(base, name string) *spot {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	// Nothing that a ticket could not hold, for T-ST.4.
-	path := "/" + strings.ReplaceAll(name, ".", "-") + "-" + strconv.Itoa(len(a.spots)+1)
+	path := "/" + strings.ToLower(strings.ReplaceAll(name, ".", "-")) + "-" + strconv.Itoa(len(a.spots)+1)
 	s := &spot{url: base + path, app: a, changed: make(chan struct{})}
 	a.spots[path] = s
 	return s

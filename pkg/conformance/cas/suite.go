@@ -39,8 +39,8 @@ type Options struct {
 	// trusts anybody.
 	Roots    *x509.CertPool
 	Insecure bool
-	// Listen and ListenTLS are where the suite's application listens; a free
-	// port of 127.0.0.1 by default.
+	// Listen and ListenTLS are where the suite's application listens; the
+	// constants by default, so that a server can register it once.
 	Listen, ListenTLS string
 	// ServiceURL and CallbackURL are the URLs by which the target reaches it,
 	// when they differ from where it listens.
@@ -51,6 +51,12 @@ type Options struct {
 	// Patience is how long a logout message may take; ten seconds by default.
 	Patience time.Duration
 }
+
+// Where the suite's application listens by default.
+const (
+	Listen    = "127.0.0.1:8787"
+	ListenTLS = "127.0.0.1:8788"
+)
 
 const (
 	must   = conformance.Must
@@ -112,6 +118,9 @@ func Run(ctx context.Context, o Options) (*conformance.Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.reach(); err != nil {
+		return nil, errors.Join(err, s.app.close())
+	}
 	report := &conformance.Report{Title: "CAS conformance", Target: o.Target}
 	for _, g := range groups() {
 		for _, r := range g.rules {
@@ -159,8 +168,8 @@ func open(ctx context.Context, o Options) (*suite, error) {
 	case o.Username == "" || o.Password == "":
 		return nil, errors.New("a username and a password are needed, of an account that may enter")
 	}
-	o.Listen = cmp.Or(o.Listen, "127.0.0.1:0")
-	o.ListenTLS = cmp.Or(o.ListenTLS, "127.0.0.1:0")
+	o.Listen = cmp.Or(o.Listen, Listen)
+	o.ListenTLS = cmp.Or(o.ListenTLS, ListenTLS)
 	o.Unregistered = cmp.Or(o.Unregistered, "https://unregistered.invalid/app")
 	o.Patience = cmp.Or(o.Patience, 10*time.Second)
 	if o.Authority == nil {
@@ -181,4 +190,18 @@ func open(ctx context.Context, o Options) (*suite, error) {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// reach asks the target for anything at all: nothing can be said of a server
+// that is not there.
+func (s *suite) reach() error {
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.target.String()+"/login", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := s.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("the target does not answer: %w", err)
+	}
+	return answer.Body.Close()
 }

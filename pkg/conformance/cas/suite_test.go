@@ -17,6 +17,7 @@ func try(t *testing.T, s *reference, authority *cas.Authority, only ...string) *
 	t.Helper()
 	report, err := cas.Run(t.Context(), cas.Options{
 		Target: s.URL + "/cas", Username: username, Password: password, Authority: authority, Only: only,
+		Listen: "127.0.0.1:0", ListenTLS: "127.0.0.1:0",
 		Patience: 50 * time.Millisecond, // the reference tells before it answers
 	})
 	if err != nil {
