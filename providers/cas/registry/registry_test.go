@@ -84,6 +84,7 @@ var whose = []struct{ url, name string }{
 	{"https://ent.example:8443/portal/cas", ""},
 	{"https://evil.example/https://ent.example/portal/cas", ""},
 	{"https://evil.example/?https://ent.example/portal/cas", ""},
+	{"https://ent.example/?https://ent.example/portal/cas", ""},
 	{"https://ent.example/portal/cas\n", ""},
 	// loopback: any port, any path, either scheme
 	{"http://127.0.0.1:9/app", "Try"},
@@ -180,6 +181,8 @@ func TestClosest(t *testing.T) {
 		{RelyingParty: named("more"), Prefix: "https://a.example/x/y"},
 		{RelyingParty: named("matching"), Pattern: `https://a\.example/x/.*\.php`},
 		{RelyingParty: named("old"), Prefix: "http://b.example/", InsecureHTTP: true},
+		{RelyingParty: named("bare"), Prefix: "https://c.example/x"},
+		{RelyingParty: named("slash"), Prefix: "https://c.example/x/"},
 	}
 	for range services {
 		services = append(services[1:], services[0])
@@ -188,6 +191,7 @@ func TestClosest(t *testing.T) {
 			"https://a.example/": "all", "https://a.example/x": "all", "https://a.example/x/": "some", "https://a.example/x/z": "some",
 			"https://a.example/x/z.php": "matching", "https://a.example/x/y": "one", "https://a.example/x/y/z": "more",
 			"https://a.example/x/y?z": "more", "https://a.example/x/y/z.php": "more", "http://b.example/q": "old",
+			"https://c.example/x": "bare", "https://c.example/x?y": "bare", "https://c.example/x/": "slash", "https://c.example/x/y": "slash",
 		} {
 			if got := find(url); got != name {
 				t.Errorf("%s: %s, want %s", url, got, name)
