@@ -2,10 +2,10 @@ package cas_test
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/providers/cas"
 )
 
@@ -105,18 +105,21 @@ func TestRESTIsOff(t *testing.T) {
 	}
 }
 
-// R55: an account in grace is refused where the service says so.
+// R13: whoever is to read something first does not get past it by a program.
 func TestRESTGrace(t *testing.T) {
 	_, b := rest(t)
-	made := b.post("/cas/v1/tickets", "username", "grace", "password", "right")
-	to, err := url.Parse(made.Header.Get("Location"))
-	if err != nil {
-		t.Fatal(err)
+	if a := b.post("/cas/v1/tickets", "username", "grace", "password", "right"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%d", a.StatusCode)
 	}
-	if a := b.post(to.Path, "service", "https://moodle.example/cas"); a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, "departure") {
-		t.Errorf("%d %s", a.StatusCode, a.body)
-	}
-	if a := b.post(to.Path, "service", app); a.StatusCode != http.StatusOK {
+}
+
+// R55: nor past what the service says of accounts.
+func TestRESTAccess(t *testing.T) {
+	staff := cas.Service{RelyingParty: sso.RelyingParty{Name: "Staff"}, Prefix: "https://staff.example/"}
+	staff.User.Name = "memberOf" // of which alice has two
+	b := openConfig(t, cas.Config{Services: []cas.Service{staff}, REST: true}).browser()
+	at := strings.TrimPrefix(b.post("/cas/v1/tickets", "username", "alice", "password", "right").Header.Get("Location"), b.h.url)
+	if a := b.post(at, "service", "https://staff.example/"); a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, "application") {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
