@@ -22,6 +22,7 @@ func TestCheckService(t *testing.T) {
 		`Nuage (cas): displayname = "Élodie Lefèvre"`, `Nuage (oidc): displayName = "Élodie Lefèvre"`,
 		`Nuage (cas): uai = "VALMONT"`, `Nuage (oidc): uai = "VALMONT"`,
 		`Nuage (cas): groups = "student;member"`, `Nuage (oidc): organisation = "Valmont"`,
+		`Nuage (oidc): email = "elodie.lefevre@etu.univ-valmont.example"`, `Nuage (oidc): sub = "`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
@@ -29,8 +30,10 @@ func TestCheckService(t *testing.T) {
 	}
 	users := map[string]bool{}
 	for line := range strings.Lines(out) {
-		if _, user, ok := strings.Cut(line, ": user = "); ok {
-			users[user] = true
+		for _, name := range []string{": user = ", ": preferred_username = "} {
+			if _, user, ok := strings.Cut(line, name); ok {
+				users[user] = true
+			}
 		}
 	}
 	if len(users) != 1 || strings.Contains(out, `"elefevre"`) {

@@ -74,7 +74,7 @@ func TestApplicationOfTwoProtocols(t *testing.T) {
 		}
 		for _, want := range []string{
 			"ok Moodle (" + protocol + "): may enter: the account is active; access: yes: eduPersonAffiliation is one of student\n",
-			"ok Moodle (" + protocol + `): user = "` + "elodie.lefevre@etu.univ-valmont.example" + "\"\n",
+			"ok Moodle (" + protocol + "): " + map[string]string{"cas": "user", "oidc": "preferred_username"}[protocol] + ` = "` + "elodie.lefevre@etu.univ-valmont.example" + "\"\n",
 			"ok Moodle (" + protocol + `): givenName = "`,
 			"ok Moodle (" + protocol + `): number = "`,
 			"ok Moodle (" + protocol + `): org = "valmont"` + "\n",

@@ -113,11 +113,11 @@ func (d *doctor) examine(ctx context.Context, about Question) {
 	}
 	defer func() { _ = server.Close() }()
 	d.fine("protocols", "%s", strings.Join(d.config.protocolNames(), ", "))
-	d.about(ctx, keys, people, server, about)
+	d.about(ctx, people, server, about)
 }
 
 // about answers a Question.
-func (d *doctor) about(ctx context.Context, keys *Keys, people directory.Reader, server *Server, q Question) {
+func (d *doctor) about(ctx context.Context, people directory.Reader, server *Server, q Question) {
 	applications := d.applications(server, q.Applications)
 	if q.Login == "" {
 		return
@@ -131,7 +131,7 @@ func (d *doctor) about(ctx context.Context, keys *Keys, people directory.Reader,
 		d.wrong("account", err)
 	case q.Applications != nil:
 		for _, each := range applications {
-			d.visit(each, a, keys.Ring)
+			d.visit(each, a)
 		}
 	default:
 		d.account(a, server)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
-	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/sso"
 )
 
@@ -69,7 +68,7 @@ func (d *doctor) compare(server *Server, first, second string, found []known) {
 
 // visit says what an application would be told of an account, values and all:
 // an operator who asks for both wants to see them.
-func (d *doctor) visit(k known, a account.Account, keys *secret.Keyring) {
+func (d *doctor) visit(k known, a account.Account) {
 	now, place := time.Now(), k.Name+" ("+k.protocol+")"
 	if why := k.Admit(a, now); why != account.ReasonNone {
 		d.findings = append(d.findings, Finding{Part: "service", What: place + ": may not enter: " + refusal(k.RelyingParty, a, why, now),
@@ -77,8 +76,6 @@ func (d *doctor) visit(k known, a account.Account, keys *secret.Keyring) {
 		return
 	}
 	d.fine("service", "%s: may enter: the account is %s; access: %s", place, a.Status, k.Access.Explain(a, now))
-	user, _ := k.Username(a, keys)
-	d.fine("service", "%s: user = %q", place, user)
 	for _, told := range k.Told(a) {
 		d.fine("service", "%s: %s = %s", place, told.Name, quoted(told.Values))
 	}

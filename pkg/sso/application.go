@@ -16,7 +16,8 @@ type Found struct {
 	RelyingParty
 	// Rule is what in the configuration it was found by: "prefix https://…".
 	Rule string
-	// Told is Release as the protocol writes it, when that is another.
+	// Told is all that it would be told of an account, the name of the account
+	// included, as the protocol writes it.
 	Told func(a account.Account) []Told
 }
 

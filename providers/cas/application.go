@@ -3,6 +3,7 @@ package cas
 import (
 	"fmt"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/sso"
 )
@@ -23,7 +24,11 @@ func (p *protocol) Find(url string) (sso.Found, error) {
 	if err != nil {
 		return sso.Found{}, err
 	}
-	return sso.Found{RelyingParty: s.RelyingParty, Rule: s.Rule(), Told: s.Release}, nil
+	told := func(a account.Account) []sso.Told {
+		user, _ := s.Username(a, p.env.Keys)
+		return append([]sso.Told{{Name: "user", Values: []string{user}, Single: true}}, s.Release(a)...)
+	}
+	return sso.Found{RelyingParty: s.RelyingParty, Rule: s.Rule(), Told: told}, nil
 }
 
 // Difference implements sso.Comparer: the service URL at login and the one at
