@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"unicode/utf16"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -132,23 +131,32 @@ func unicodePwd(password string) string {
 	return string(value)
 }
 
-// clearReset takes back pwdReset, which a policy with pwdMustChange sets when
-// an administrator changes a password (OpenLDAP: when the root DN does): here
-// the person chose it.
+// afterReset are the marks that a policy puts when an administrator changes a
+// password, by the sources of state: pwdReset with pwdMustChange (OpenLDAP: when
+// the root DN does), passwordExpirationTime with passwordMustChange (389ds).
+var afterReset = map[string]struct{ attribute, value string }{
+	"ppolicy": {"pwdReset", "TRUE"},
+	"389ds":   {"passwordExpirationTime", "19700101000000Z"},
+}
+
+// clearReset takes such a mark back: here the person chose the password.
 func (k *desk) clearReset() {
-	if !slices.Contains(k.dir.schema.State, "ppolicy") {
-		return
-	}
-	request := goldap.NewSearchRequest(k.dn, goldap.ScopeBaseObject, goldap.NeverDerefAliases, 1, 0, false,
-		"(pwdReset=TRUE)", []string{"1.1"}, nil)
-	k.dir.dialer.observe("search")
-	result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
-	if err != nil || len(result.Entries) == 0 {
-		return
-	}
-	changes := goldap.NewModifyRequest(k.dn, nil)
-	changes.Delete("pwdReset", nil)
-	if err := k.modify(changes); err != nil {
-		k.dir.log.Warn("ldap: pwdReset cannot be cleared; the person will be asked to change the new password", "entry", k.dn, "error", err)
+	for _, source := range k.dir.schema.State {
+		mark, ok := afterReset[source]
+		if !ok {
+			continue
+		}
+		request := k.dir.look(k.dn, "("+mark.attribute+"="+mark.value+")", "1.1")
+		k.dir.dialer.observe("search")
+		result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
+		if err != nil || len(result.Entries) == 0 {
+			continue
+		}
+		changes := goldap.NewModifyRequest(k.dn, nil)
+		changes.Delete(mark.attribute, nil)
+		if err := k.modify(changes); err != nil {
+			k.dir.log.Warn("ldap: a mark cannot be taken back; the person will be asked to change the new password",
+				"entry", k.dn, "attribute", mark.attribute, "error", err)
+		}
 	}
 }

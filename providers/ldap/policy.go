@@ -22,6 +22,10 @@ const (
 	policyInHistory        = 8
 )
 
+// errState goes with ErrBadPassword when it is not the password that is wrong,
+// but the state of the account.
+var errState = errors.New("the state of the account does not allow it")
+
 // bindOutcome turns the answer to a bind into an error of the port.
 func bindOutcome(result *goldap.SimpleBindResult, err error) error {
 	var controls []goldap.Control
@@ -53,6 +57,8 @@ func bindOutcome(result *goldap.SimpleBindResult, err error) error {
 			return fmt.Errorf("ldap: bind: %w", &directory.MustChange{Expired: true})
 		case "773":
 			return fmt.Errorf("ldap: bind: %w", &directory.MustChange{})
+		case "533", "701": // right, but disabled; right, but expired
+			return fmt.Errorf("ldap: bind: %w: %w", directory.ErrBadPassword, errState)
 		case "775": // locked out
 			return fmt.Errorf("ldap: bind: %w", directory.ErrLocked)
 		}

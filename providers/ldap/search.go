@@ -129,6 +129,9 @@ func (d *dir) query(q directory.Query) (filter string, matches func(entry) bool,
 		if !attributeName.MatchString(name) || strings.Contains(name, ":") {
 			return "", nil, errors.New("ldap: search: a condition is on something that is no attribute")
 		}
+		if len(q.Where[name]) == 0 {
+			return "", nil, nil
+		}
 		var any strings.Builder
 		for _, value := range q.Where[name] {
 			any.WriteString(lookup{attribute: name}.filter(value))

@@ -1,7 +1,6 @@
 package ldap_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +69,6 @@ func TestStates_R10_R11_R16(t *testing.T) {
 		return when
 	}
 	endOf2026 := at("2026-12-31T23:59:59+01:00")
-	fileTime := func(when time.Time) string { return fmt.Sprint((when.Unix() + 11644473600) * 10_000_000) }
 	cases := []struct {
 		preset, entry string
 		now           string // empty: the clock of the fixtures, 2026-09-15

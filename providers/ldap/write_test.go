@@ -128,13 +128,18 @@ func TestActiveDirectory(t *testing.T) {
 	if err := d.SetPassword(t.Context(), a.ID, secret.New("Été😀2026")); err != nil {
 		t.Fatal(err)
 	}
-	var want []byte
-	for _, u := range utf16.Encode([]rune(`"Été😀2026"`)) {
-		want = append(want, byte(u), byte(u>>8))
-	}
-	if diff := cmp.Diff([]string{string(want)}, values(t, config, "unicodePwd")); diff != "" {
+	if diff := cmp.Diff([]string{unicodePwd("Été😀2026")}, values(t, config, "unicodePwd")); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// unicodePwd is a password as Active Directory takes it: quoted, in UTF-16LE.
+func unicodePwd(password string) string {
+	var out []byte
+	for _, u := range utf16.Encode([]rune(`"` + password + `"`)) {
+		out = append(out, byte(u), byte(u>>8))
+	}
+	return string(out)
 }
 
 // passwordPolicy is a control of an answer, with one error or none.
@@ -201,7 +206,7 @@ func TestBindAnswers(t *testing.T) {
 			}})
 			config := networks[0].config()
 			config.URLs = []string{server.url}
-			err := open(t, config).Authenticate(t.Context(), account.Account{Handle: "uid=x,dc=y"}, secret.New("hunter2-hunter2"))
+			err := open(t, config).Authenticate(t.Context(), account.Account{Handle: "uid=x,dc=y", Status: account.Active}, secret.New("hunter2-hunter2"))
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v; want %v", err, c.want)
 			}

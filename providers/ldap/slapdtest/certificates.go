@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// writeCertificates makes an authority and a certificate of localhost, and
+// WriteCertificates makes an authority and a certificate of localhost, and
 // puts ca.pem, server.pem and server.key into a folder.
-func writeCertificates(folder string) error {
+func WriteCertificates(folder string) error {
 	authority := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "scratch authority"},

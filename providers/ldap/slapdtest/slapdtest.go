@@ -121,7 +121,7 @@ func isFile(path string) bool {
 func (s *Server) launch(slapd, slapadd string, o Options) error {
 	if o.TLS {
 		s.CA = filepath.Join(s.folder, "ca.pem")
-		if err := writeCertificates(s.folder); err != nil {
+		if err := WriteCertificates(s.folder); err != nil {
 			return err
 		}
 	}
