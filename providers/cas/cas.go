@@ -28,12 +28,14 @@ import (
 	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
-// The parts of an application that speaks CAS, as a configuration has them.
-type (
-	Service = registry.Service
-	Logout  = registry.Logout
-	Proxy   = registry.Proxy
-)
+// Service is one application that speaks CAS.
+type Service = registry.Service
+
+// Logout is how a Service learns that a session has ended.
+type Logout = registry.Logout
+
+// Proxy is what a Service may do in somebody's name.
+type Proxy = registry.Proxy
 
 // Config is the CAS section of a configuration.
 type Config struct {

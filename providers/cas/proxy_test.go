@@ -204,7 +204,7 @@ func TestRCAS13(t *testing.T) {
 // answers itself.
 func TestRCAS14(t *testing.T) {
 	good, strange := newProxy(t), newProxy(t)
-	plain := httptest.NewServer(http.NotFoundHandler())
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called without TLS") }))
 	defer plain.Close()
 	for _, c := range []struct {
 		rule    string
@@ -217,7 +217,7 @@ func TestRCAS14(t *testing.T) {
 	}{
 		{rule: "good", pgtURL: good.callback(), calls: 1},
 		{rule: "below", pgtURL: good.callback() + "/more", calls: 1},
-		{rule: "P1, not https", pgtURL: plain.URL + "/callback", code: "INVALID_PROXY_CALLBACK"},
+		{rule: "P1, not https", change: func(s *cas.Service) { s.Proxy.Callbacks = []string{plain.URL} }, pgtURL: plain.URL + "/callback", code: "INVALID_PROXY_CALLBACK"},
 		{rule: "no URL", pgtURL: "callback", code: "INVALID_PROXY_CALLBACK"},
 		{rule: "not the service's", pgtURL: strange.callback(), code: "INVALID_PROXY_CALLBACK"},
 		{rule: "beside", pgtURL: good.URL + "/callback2", code: "INVALID_PROXY_CALLBACK"},
