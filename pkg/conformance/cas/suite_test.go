@@ -1,6 +1,13 @@
 package cas_test
 
 import (
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,11 +42,22 @@ func newAuthority(t *testing.T) *cas.Authority {
 	return authority
 }
 
-// broken are the cases that do not hold.
-func broken(report *conformance.Report) []string {
+// missed are the cases that do not hold.
+func missed(report *conformance.Report) []string {
 	var ids []string
 	for _, r := range report.Results {
 		if r.Outcome != conformance.Held {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// noticed are the cases that tell of a fault: of a MAY, that it is not there.
+func noticed(report *conformance.Report) []string {
+	var ids []string
+	for _, r := range report.Results {
+		if r.Outcome == conformance.Failed || r.Outcome == conformance.NotOffered && r.Force == conformance.May {
 			ids = append(ids, r.ID)
 		}
 	}
@@ -77,7 +95,7 @@ func TestAFaithfulServerPasses(t *testing.T) {
 				s.without[each] = true
 			}
 			report := try(t, s, authority)
-			if diff := cmp.Diff(flavour.excused, broken(report)); diff != "" || !report.OK() {
+			if diff := cmp.Diff(flavour.excused, missed(report)); diff != "" || !report.OK() {
 				t.Errorf("%s\n%s", diff, written(t, report))
 			}
 		})
@@ -96,7 +114,7 @@ func TestEachCaseFailsWhenTheServerIsBroken(t *testing.T) {
 				only = want // the detector makes the others too slow, and they were tried without
 			}
 			report := try(t, newReference(t, m.name, authority), authority, only...)
-			got := broken(report)
+			got := noticed(report)
 			if m.and != "" {
 				got = slices.DeleteFunc(got, func(id string) bool { return !slices.Contains(want, id) })
 			}
@@ -108,19 +126,142 @@ func TestEachCaseFailsWhenTheServerIsBroken(t *testing.T) {
 }
 
 func TestEachCaseHasAMutation(t *testing.T) {
-	noticed := map[string]bool{}
+	known := map[string]bool{}
 	for _, m := range mutations {
 		for _, id := range strings.Fields(m.fails) {
-			noticed[id] = true
+			known[id] = true
 		}
 	}
 	for _, c := range cas.Cases() {
-		if !noticed[c.ID] {
+		if !known[c.ID] {
 			t.Errorf("no mutation makes %s fail", c.ID)
 		}
-		delete(noticed, c.ID)
+		delete(known, c.ID)
 	}
-	for id := range noticed {
+	for id := range known {
 		t.Errorf("there is no case %s", id)
+	}
+}
+
+var update = flag.Bool("update", false, "write the list of cases in docs/cas-conformance.md")
+
+// The list that people read is the one that is tried.
+func TestTheDocumentListsTheCases(t *testing.T) {
+	const file, mark = "../../../docs/cas-conformance.md", "<!-- cases -->\n"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, ok := strings.Cut(string(text), mark)
+	if !ok {
+		t.Fatalf("%s has no line %s", file, mark)
+	}
+	var want strings.Builder
+	want.WriteString(before + mark)
+	group := ""
+	for _, c := range cas.Cases() {
+		if c.Group != group {
+			group = c.Group
+			fmt.Fprintf(&want, "\n### %s\n\n| Case | Force | Rule | Fails when |\n|---|---|---|---|\n", group)
+		}
+		var when []string
+		for _, m := range mutations {
+			if slices.Contains(strings.Fields(m.fails), c.ID) {
+				when = append(when, m.name)
+			}
+		}
+		cells := strings.NewReplacer("|", `\|`, "<", "&lt;")
+		fmt.Fprintf(&want, "| %s | %s | %s | %s |\n", c.ID, c.Force, cells.Replace(c.Expected), cells.Replace(strings.Join(when, "; ")))
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(want.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want.String(), string(text)); diff != "" {
+		t.Errorf("run go test ./pkg/conformance/cas -run Document -update: %s", diff)
+	}
+}
+
+// A report can be shown to anybody.
+func TestAReportHoldsNoSecrets(t *testing.T) {
+	authority := newAuthority(t)
+	report := try(t, newReference(t, "a ticket is good for ever", authority), authority)
+	var junit strings.Builder
+	if err := report.WriteJUnit(&junit); err != nil {
+		t.Fatal(err)
+	}
+	whole := regexp.MustCompile(`(?:ST|PT|PGT|PGTIOU|TGC)-[A-Z0-9]{12,}`)
+	for name, text := range map[string]string{"report": written(t, report), "JUnit": junit.String()} {
+		if strings.Contains(text, password) || strings.Contains(text, url.QueryEscape(password)) || whole.MatchString(text) {
+			t.Errorf("%s: %s", name, text)
+		}
+		if !strings.Contains(text, "ticket=ST-") {
+			t.Errorf("%s shows no request with a ticket", name)
+		}
+	}
+}
+
+func TestOnly(t *testing.T) {
+	authority := newAuthority(t)
+	s := newReference(t, "", authority)
+	var ids []string
+	for _, r := range try(t, s, authority, "L3", "V8.3").Results {
+		ids = append(ids, r.ID)
+	}
+	if diff := cmp.Diff([]string{"L3.1", "L3.2", "V8.3"}, ids); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What cannot be tried is an error, not a server that does everything wrong.
+func TestWhatCannotBeTried(t *testing.T) {
+	authority := newAuthority(t)
+	s := newReference(t, "", authority)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	good := cas.Options{Target: s.URL + "/cas", Username: username, Password: password, Authority: authority, Listen: "127.0.0.1:0", ListenTLS: "127.0.0.1:0"}
+	for name, change := range map[string]func(*cas.Options){
+		"no URL":            func(o *cas.Options) { o.Target = "cas.example" },
+		"no password":       func(o *cas.Options) { o.Password = "" },
+		"no case":           func(o *cas.Options) { o.Only = []string{"L33"} },
+		"does not answer":   func(o *cas.Options) { o.Target = gone.URL },
+		"cannot listen":     func(o *cas.Options) { o.Listen = s.Listener.Addr().String() },
+		"cannot listen TLS": func(o *cas.Options) { o.ListenTLS = s.Listener.Addr().String() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := good
+			change(&o)
+			if report, err := cas.Run(t.Context(), o); err == nil {
+				t.Errorf("%s", written(t, report))
+			}
+		})
+	}
+}
+
+// An authority is made once, so that a server can be told to trust it.
+func TestLoadAuthority(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "folder", "ca.pem")
+	made, err := cas.LoadAuthority(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := cas.LoadAuthority(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || string(text) != string(made.PEM()) || string(text) != string(read.PEM()) {
+		t.Errorf("%v: not the same", err)
+	}
+	if info, err := os.Stat(file + ".key"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if err := os.WriteFile(file, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cas.LoadAuthority(file); err == nil {
+		t.Error("a file that holds nothing is written over")
 	}
 }
