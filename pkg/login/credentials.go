@@ -50,6 +50,9 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 		return
 	}
 	began := f.now()
+	if f.Code != nil && f.Code(w, r, c.Login, c.Password, target) {
+		return
+	}
 	a, err := f.check(r, c)
 	mustChange := errors.Is(err, directory.ErrMustChange)
 	switch {

@@ -102,7 +102,12 @@ type Flow struct {
 	// Entered, when set, gives operations to carry out when an account has
 	// logged in: the recovery engine ends its open attempts.
 	Entered func(account.ID) []store.Op
-	Now     func() time.Time // default time.Now
+	// Code, when set, is shown what was typed as a password before it is taken
+	// for one: the code of a letter, which no failure is counted for
+	// (requirement R62). It reports whether it has answered. Target is the URL
+	// to go on to afterwards.
+	Code func(w http.ResponseWriter, r *http.Request, login string, typed secret.String, target string) bool
+	Now  func() time.Time // default time.Now
 }
 
 // Limits are the throttles of the login form: one budget for all protocols.

@@ -48,6 +48,7 @@ type people struct {
 	accounts  map[string]account.Account
 	passwords map[string]string
 	set       int
+	unlocked  int
 	down      bool
 }
 
@@ -92,7 +93,12 @@ func (d *people) Activate(_ context.Context, id account.ID) error {
 	return nil
 }
 
-func (*people) Unlock(context.Context, account.ID) error { return nil }
+func (d *people) Unlock(context.Context, account.ID) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unlocked++
+	return nil
+}
 
 func (d *people) switchOff(off bool) {
 	d.mu.Lock()
@@ -136,6 +142,7 @@ type house struct {
 	people *people
 	store  *faulty
 	mails  chan mail.Message
+	portal *portal.Portal
 }
 
 func (h *house) Send(_ context.Context, m mail.Message) error {
@@ -199,6 +206,8 @@ func open(t *testing.T) *house {
 		Directory: h.people, Sessions: manager, Keys: keys, Cookies: cookies, Pages: p, Audit: trail, Limits: login.DefaultLimits(), Steps: []login.Step{login.GraceNotice{Pages: p}},
 		Resume: http.HandlerFunc(h.mux.Again), Entered: p.Recovery.Forget, Floor: time.Nanosecond, Now: fake.Now,
 	}
+	p.Login.Code = p.Recognised
+	h.portal = p
 	p.Routes(h.mux)
 
 	ctx, stop := context.WithCancel(context.Background())

@@ -9,7 +9,11 @@
 //	GET  POST /recover/sent              a message has left: type its code
 //	GET  POST /code                      a code, on any device
 //	GET  POST /recover/link              a link was opened; go on
+//	GET  POST /recover/number            who are you, by a number and a date
+//	GET  POST /recover/more              prove what is still missing
 //	GET  POST /recover/password          choose a password
+//	GET  POST /recover/unlock            or keep the one there is
+//	GET  POST /recover/undo              take a changed address back
 //	GET       /recover/done              sign in now
 //	GET       /help, /accessibilite
 package portal
@@ -60,14 +64,22 @@ func (p *Portal) Routes(m *web.Mux) {
 		page("POST /recover", p.postIdentify(recovery.Reset))
 		page("GET /activate", p.identify(recovery.Activate))
 		page("POST /activate", p.postIdentify(recovery.Activate))
+		page("GET /recover/number", p.number)
+		page("POST /recover/number", p.postNumber)
 		page("GET /recover/sent", p.sent)
 		page("POST /recover/sent", p.postSent)
 		page("GET /code", p.code)
 		page("POST /code", p.postCode)
 		page("GET /recover/link", p.link)
 		page("POST /recover/link", p.postLink)
+		page("GET /recover/more", p.more)
+		page("POST /recover/more", p.postMore)
 		page("GET /recover/password", p.password)
 		page("POST /recover/password", p.postPassword)
+		page("GET /recover/unlock", p.unlock)
+		page("POST /recover/unlock", p.postUnlock)
+		page("GET /recover/undo", p.undo)
+		page("POST /recover/undo", p.postUndo)
 		page("GET /recover/done", p.done)
 	}
 }
@@ -78,6 +90,9 @@ func (p *Portal) Check() error {
 	var keys []string
 	for _, reason := range password.Reasons() {
 		keys = append(keys, refusedKey(string(reason)))
+	}
+	if p.Recovery != nil {
+		keys = append(keys, p.Recovery.Messages()...)
 	}
 	return p.Pages.Require(keys...)
 }

@@ -7,10 +7,8 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
-	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/web"
 )
 
@@ -23,6 +21,8 @@ const (
 	cookieLink = "recovery-link"
 	// cookieProof holds the proof of the browser that answered.
 	cookieProof = "recovery-proof"
+	// cookieUndo holds the token of a message about a changed address.
+	cookieUndo = "recovery-undo"
 
 	attemptLife = 24 * time.Hour
 	// maxToken keeps a made-up token from making a cookie that no browser
@@ -38,10 +38,17 @@ type asked struct {
 	Attempt string           `json:"a"`
 	Login   string           `json:"l"`
 	Purpose recovery.Purpose `json:"p"`
-	At      time.Time        `json:"t"`
-	Until   time.Time        `json:"u"`
-	Return  string           `json:"r,omitempty"`
-	Resent  bool             `json:"n,omitempty"`
+	Method  string           `json:"m,omitempty"`
+	// Birth and Name are typed instead of a login, beside a number.
+	Birth string `json:"b,omitempty"`
+	Name  string `json:"f,omitempty"`
+	// More is set for a further proof: the message goes to whom the first one
+	// was of.
+	More   bool      `json:"x,omitempty"`
+	At     time.Time `json:"t"`
+	Until  time.Time `json:"u"`
+	Return string    `json:"r,omitempty"`
+	Resent bool      `json:"n,omitempty"`
 }
 
 // identify asks who somebody is.
@@ -52,7 +59,8 @@ func (p *Portal) identify(purpose recovery.Purpose) http.HandlerFunc {
 }
 
 func (p *Portal) showIdentify(w http.ResponseWriter, r *http.Request, status int, purpose recovery.Purpose, typed string, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Identify{Purpose: render.Purpose(purpose), Username: typed,
+	p.Pages.Render(w, r, status, render.Identify{Purpose: render.Purpose(purpose), Username: typed, Code: r.PostFormValue("code"),
+		Letters: p.Recovery.Letters(), Numbers: p.Recovery.Identifies() != nil,
 		Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
@@ -64,25 +72,60 @@ func (p *Portal) postIdentify(purpose recovery.Purpose) http.HandlerFunc {
 			p.showIdentify(w, r, http.StatusOK, purpose, typed, nil)
 		case typed == "":
 			p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, &render.Alert{Key: render.AlertMissing, Field: "username"})
+		case r.PostFormValue("code") != "":
+			p.answer(w, r, recovery.Reply{Login: typed, Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
+				p.showIdentify(w, r, status, purpose, typed, alert)
+			})
 		default:
 			p.begin(w, r, asked{Login: typed, Purpose: purpose, Return: local(r)})
 		}
 	}
 }
 
+// number asks who somebody is who has no identifier at hand.
+func (p *Portal) number(w http.ResponseWriter, r *http.Request) {
+	p.showNumber(w, r, http.StatusOK, nil)
+}
+
+func (p *Portal) showNumber(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
+	by := p.Recovery.Identifies()
+	if by == nil {
+		p.Problem(w, r, http.StatusNotFound)
+		return
+	}
+	p.Pages.Render(w, r, status, render.Number{Username: r.PostFormValue("username"), Birth: r.PostFormValue("birth"), Name: r.PostFormValue("name"),
+		WithName: by.WithName(), Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
+}
+
+func (p *Portal) postNumber(w http.ResponseWriter, r *http.Request) {
+	by := p.Recovery.Identifies()
+	if by == nil || render.SwitchesLanguage(r) {
+		p.showNumber(w, r, http.StatusOK, nil)
+		return
+	}
+	for _, field := range []string{"username", "birth", "name"} {
+		if r.PostFormValue(field) == "" && (field != "name" || by.WithName()) {
+			p.showNumber(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertMissing, Field: field})
+			return
+		}
+	}
+	ask := asked{Login: r.PostFormValue("username"), Birth: r.PostFormValue("birth"), Name: r.PostFormValue("name"), Purpose: recovery.Identifier, Return: local(r)}
+	// Where that is all that is asked it is answered now; everywhere else, and
+	// whatever was wrong, a message leaves, if somebody is there.
+	reply := recovery.Reply{Method: by.Name(), Login: ask.Login, Code: ask.Birth, Name: ask.Name}
+	p.answer(w, r, reply, func(int, *render.Alert) { p.begin(w, r, ask) })
+}
+
 // begin starts an attempt and shows what to do next: the same for everybody.
 func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
-	begun, err := p.Recovery.Begin(r.Context(), recovery.Begin{
-		Purpose: ask.Purpose, Login: ask.Login, Language: p.Pages.Language(r), Return: ask.Return,
-		Source: web.ClientRange(r), Address: web.ClientAddr(r).String(),
-	})
+	begun, err := p.start(r, ask)
 	var slow *recovery.SlowDown
 	switch {
 	case errors.As(err, &slow):
 		p.showIdentify(w, r, http.StatusTooManyRequests, ask.Purpose, ask.Login, slowDown(slow))
 		return
 	case err != nil:
-		p.Unavailable(w, r, err)
+		p.noProof(w, r, err)
 		return
 	}
 	ask.Attempt, ask.At, ask.Until = begun.Attempt, begun.At, begun.Until
@@ -91,6 +134,19 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
 	}
 	p.keep(w, cookieAttempt, ask)
 	p.to(w, r, "/recover/sent")
+}
+
+func (p *Portal) start(r *http.Request, ask asked) (recovery.Begun, error) {
+	address := web.ClientAddr(r).String()
+	if ask.More {
+		return p.Recovery.Next(r.Context(), p.Cookies.Get(r, cookieProof), ask.Method, p.Pages.Language(r), address)
+	}
+	begin := recovery.Begin{Purpose: ask.Purpose, Method: ask.Method, Login: ask.Login, Language: p.Pages.Language(r), Return: ask.Return,
+		Source: web.ClientRange(r), Address: address}
+	if by := p.Recovery.Identifies(); by != nil && ask.Birth != "" {
+		begin.Known, begin.Fact = by.Name(), recovery.Answer{Code: ask.Birth, Name: ask.Name}
+	}
+	return p.Recovery.Begin(r.Context(), begin)
 }
 
 func (p *Portal) sent(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +163,11 @@ func (p *Portal) sent(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showSent(w http.ResponseWriter, r *http.Request, status int, ask asked, typed string, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed,
+	var others []string
+	if channels := p.Recovery.Channels(); len(channels) > 1 && !ask.More {
+		others = channels
+	}
+	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed, Channels: others,
 		Frame: render.Frame{Step: 2, Alert: alert, Return: ask.Return}})
 }
 
@@ -122,8 +182,12 @@ func (p *Portal) postSent(w http.ResponseWriter, r *http.Request) {
 		p.showSent(w, r, http.StatusOK, ask, typed, nil)
 		return
 	}
-	if r.PostFormValue("resend") != "" {
+	method := r.PostFormValue("method")
+	if r.PostFormValue("resend") != "" || method != "" {
 		ask.Resent = true
+		if method != "" && !ask.More {
+			ask.Method = method
+		}
 		p.begin(w, r, ask)
 		return
 	}
@@ -142,7 +206,7 @@ func (p *Portal) code(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showCode(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Code{Username: r.PostFormValue("username"), Code: r.PostFormValue("code"),
+	p.Pages.Render(w, r, status, render.Code{Username: r.PostFormValue("username"), Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(),
 		Frame: render.Frame{Step: 2, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
@@ -160,26 +224,6 @@ func (p *Portal) postCode(w http.ResponseWriter, r *http.Request) {
 	p.answer(w, r, recovery.Reply{Login: r.PostFormValue("username"), Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
 		p.showCode(w, r, status, alert)
 	})
-}
-
-// answer hands an answer to the engine; again shows the form that it came
-// from.
-func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.Reply, again func(int, *render.Alert)) {
-	reply.Source, reply.Address = web.ClientRange(r), web.ClientAddr(r).String()
-	proven, err := p.Recovery.Answer(r.Context(), reply)
-	var slow *recovery.SlowDown
-	switch {
-	case errors.As(err, &slow):
-		again(http.StatusTooManyRequests, slowDown(slow))
-	case errors.Is(err, recovery.ErrWrong):
-		again(http.StatusBadRequest, &render.Alert{Key: render.AlertBadCode, Field: "code"})
-	case err != nil:
-		p.Unavailable(w, r, err)
-	default:
-		p.Cookies.Set(w, cookieProof, proven.Proof, proven.Life)
-		p.Cookies.Delete(w, cookieLink)
-		p.to(w, r, "/recover/password")
-	}
 }
 
 // link is where the links of messages lead. The first request takes the token
@@ -238,76 +282,6 @@ func (p *Portal) another(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.begin(w, r, asked{Login: seen.Login, Purpose: seen.Purpose, Return: seen.Return, Resent: true})
 	}
-}
-
-func (p *Portal) password(w http.ResponseWriter, r *http.Request) {
-	ready, err := p.Recovery.Proven(r.Context(), p.Cookies.Get(r, cookieProof))
-	if err != nil {
-		p.noProof(w, r, err)
-		return
-	}
-	p.showPassword(w, r, http.StatusOK, ready, nil)
-}
-
-func (p *Portal) showPassword(w http.ResponseWriter, r *http.Request, status int, ready recovery.Ready, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Password{Purpose: render.Purpose(ready.Purpose), Login: ready.Login, Minimum: p.Recovery.Policy.Minimum(),
-		Frame: render.Frame{Step: 3, Alert: alert, Return: ready.Return, NoDoors: true}})
-}
-
-func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
-	if render.SwitchesLanguage(r) {
-		p.password(w, r)
-		return
-	}
-	proof := p.Cookies.Get(r, cookieProof)
-	ready, err := p.Recovery.Complete(r.Context(), proof, secret.New(r.PostFormValue("password")), web.ClientAddr(r).String())
-	var refused *recovery.Refused
-	switch {
-	case errors.As(err, &refused):
-		alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
-		for _, reason := range refused.Reasons {
-			alert.Details = append(alert.Details, refusedKey(reason))
-		}
-		p.showPassword(w, r, http.StatusUnprocessableEntity, ready, alert)
-		return
-	case errors.Is(err, directory.ErrUnavailable) && ready.Login != "":
-		p.Logger.ErrorContext(r.Context(), "password not set", "ref", web.Reference(r), "err", err)
-		w.Header().Set("Retry-After", retryAfter)
-		p.showPassword(w, r, http.StatusServiceUnavailable, ready, &render.Alert{Key: render.AlertUnavailable})
-		return
-	case err != nil:
-		p.noProof(w, r, err)
-		return
-	}
-	p.Cookies.Delete(w, cookieProof)
-	p.Cookies.Delete(w, cookieAttempt)
-	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(ready.Purpose)), ready.Return))
-}
-
-// noProof sends somebody who has none, or none any more, to get one.
-func (p *Portal) noProof(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, recovery.ErrNoProof) || errors.Is(err, recovery.ErrState) {
-		p.Cookies.Delete(w, cookieProof)
-		p.showAgain(w, r)
-		return
-	}
-	p.Unavailable(w, r, err)
-}
-
-// showAgain offers to begin again from the page of the first step.
-func (p *Portal) showAgain(w http.ResponseWriter, r *http.Request) {
-	p.Pages.Render(w, r, http.StatusGone, render.Identify{Purpose: render.PurposeReset, Frame: render.Frame{
-		Step: 1, Action: "/recover", Alert: &render.Alert{Key: render.AlertStartAgain}}})
-}
-
-func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
-	purpose := recovery.Reset
-	if r.URL.Query().Get("purpose") == string(recovery.Activate) {
-		purpose = recovery.Activate
-	}
-	back := local(r)
-	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), LoginURL: p.Pages.URL(or(back, "/login")),
-		Frame: render.Frame{Destination: p.destination(back), NoDoors: true}})
 }
 
 // destination is the name of the application to which a local URL leads.

@@ -54,7 +54,11 @@ func (f *Flow) Answer(ctx context.Context, reply Reply) (Proven, error) {
 	if err != nil {
 		return Proven{}, err
 	}
-	asked, err := f.asked(ctx, reply, held)
+	whose := held
+	if reply.Login != "" {
+		whose = nil // somebody says who they are
+	}
+	asked, err := f.asked(ctx, reply, whose)
 	if err != nil {
 		return Proven{}, err
 	}
@@ -290,4 +294,21 @@ func (f *Flow) accept(ctx context.Context, t attempt, reply Reply, held *proven)
 	}
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "ok", Account: t.account.ID, Address: reply.Address})
 	return out, nil
+}
+
+// Recognise is Answer for what somebody typed into the box of a password
+// (requirement R62): only a code of a letter or of the desk, or one that was
+// sent, is looked at; for anything else it asks nobody and ok is false. The
+// error wraps store.ErrUnavailable or directory.ErrUnavailable.
+func (f *Flow) Recognise(ctx context.Context, reply Reply) (p Proven, ok bool, err error) {
+	code := strings.TrimSpace(reply.Code)
+	sent := len(code) == CodeLen && Digits(code) == code
+	if !sent && !(len(code) <= 2*longLen && LongCode(code) != "") {
+		return Proven{}, false, nil
+	}
+	p, err = f.Answer(ctx, reply)
+	if errors.Is(err, ErrWrong) || errors.Is(err, ErrSlowDown) {
+		return Proven{}, false, nil
+	}
+	return p, err == nil, err
 }

@@ -96,6 +96,14 @@ type Asked interface {
 	Alone(a account.Account, p Purpose) bool
 }
 
+// Identifying is implemented by an Asked that can tell who somebody is, by a
+// number and what they say beside it.
+type Identifying interface {
+	Asked
+	// WithName reports whether the family name is asked too.
+	WithName() bool
+}
+
 // Worded is implemented by an Asked that asks each person something else.
 type Worded interface {
 	Asked
@@ -228,6 +236,18 @@ var (
 	// ErrState: the account may not be given a password (any more).
 	ErrState = errors.New("recovery: not in this state of the account")
 )
+
+// State is why an account may not be given anything, for somebody who has
+// proved that it is theirs. It is an ErrState.
+type State struct {
+	Reason account.Reason
+	Ends   time.Time // when that began; zero when unknown
+}
+
+func (*State) Error() string { return ErrState.Error() }
+
+// Is makes errors.Is(err, ErrState) true.
+func (*State) Is(target error) bool { return target == ErrState }
 
 // Refused is why a new password was not accepted. The proof stays good.
 type Refused struct {

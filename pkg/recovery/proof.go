@@ -90,8 +90,11 @@ func (f *Flow) proof(ctx context.Context, text string) (proven, error) {
 		return proven{}, err
 	}
 	p.account = a
-	if now, ok := grant(p.purpose, a); !ok || now != p.purpose {
-		return proven{}, ErrState
+	switch now, ok := grant(p.purpose, a); {
+	case !ok:
+		return proven{}, &State{a.Reason, a.Ends}
+	case now != p.purpose: // unlocked or activated meanwhile: another proof is for that
+		return proven{}, ErrNoProof
 	}
 	return p, nil
 }

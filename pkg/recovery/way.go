@@ -137,3 +137,41 @@ func (f *Flow) next(a account.Account, p Purpose, proved map[string]string) []Me
 	}
 	return out
 }
+
+// Channels are the names of the methods that send something: what may be
+// offered before anything is known of anybody, the same to everybody.
+func (f *Flow) Channels() (names []string) {
+	for _, m := range f.Methods {
+		if sends(m) {
+			names = append(names, m.Name())
+		}
+	}
+	return names
+}
+
+// Letters reports whether codes are handed over here.
+func (f *Flow) Letters() bool { return slices.ContainsFunc(f.Methods, isHanded) }
+
+// Identifies returns the method that can tell who somebody is without a login;
+// nil when there is none.
+func (f *Flow) Identifies() Identifying {
+	for _, m := range f.Methods {
+		if i, ok := m.(Identifying); ok {
+			return i
+		}
+	}
+	return nil
+}
+
+// Messages are the keys of the messages that the methods need: a server checks
+// at start that they exist.
+func (f *Flow) Messages() (keys []string) {
+	for _, m := range f.Methods {
+		if sends(m) {
+			keys = append(keys, "method."+m.Name()+".send")
+		} else {
+			keys = append(keys, "method."+m.Name()+".label", "method."+m.Name()+".hint")
+		}
+	}
+	return keys
+}

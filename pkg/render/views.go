@@ -76,10 +76,12 @@ const (
 	AlertOtherBrowser   AlertKey = "other_browser"   // the form was made for another browser: give the credentials again
 	AlertSignedOut      AlertKey = "signed_out"      // the session ended meanwhile
 	AlertBadDeviceCode  AlertKey = "bad_device_code" // no device shows this code, or not any more
+	AlertCharter        AlertKey = "charter"         // the charter must be accepted first
+	AlertBadAnswer      AlertKey = "bad_answer"      // what was typed to prove more is not right
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode}
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer}
 
 // Link is a way out, worded by the message link.<Key>.
 type Link struct {
@@ -266,6 +268,11 @@ type Refused struct {
 	Frame
 	Reason Reason
 	Since  time.Time // when it ended; zero when unknown
+	// Proved is set when it was not by a password that somebody proved who
+	// they are.
+	Proved bool
+	// Reference is what the helpdesk finds in the log; may be empty.
+	Reference string
 }
 
 // Reason is the class of cause that a person may be told, worded by
@@ -293,22 +300,41 @@ var reasons = []Reason{ReasonNotActivated, ReasonExpired, ReasonClosed, ReasonAd
 	ReasonTooManyTries, ReasonUnknownState, ReasonMustChange, ReasonDeparture, ReasonApplication}
 
 // Identify asks who somebody is, to recover or to activate an account. It
-// posts username.
+// posts username and, with Letters, code.
 type Identify struct {
 	Frame
 	Purpose  Purpose
 	Username string
+	// Letters is set where codes are handed over: a first sign-in can begin
+	// with one.
+	Letters bool
+	Code    string // as typed before
+	// Numbers is set where somebody can say who they are by a number and a
+	// date of birth.
+	Numbers bool
+}
+
+// Number asks for a number, a date of birth and, with WithName, a family name:
+// for somebody who has neither an identifier nor an address at hand. It posts
+// username, birth and name.
+type Number struct {
+	Frame
+	Username, Birth, Name string
+	WithName              bool
 }
 
 // Sent says that a message has left, if there is an account: the same page for
 // everybody (requirement R35). It posts code; the button resend posts
-// resend=yes.
+// resend=yes, those of the channels method=<their name>.
 type Sent struct {
 	Frame
 	Purpose    Purpose
 	SentAt     time.Time
 	ValidUntil time.Time
 	Code       string // as typed before
+	// Channels are the other ways to send, by the names of their methods: the
+	// same for everybody. They are worded by method.<name>.send.
+	Channels []string
 }
 
 // Code is the way in for somebody who has a code but not the page that asked
@@ -316,6 +342,38 @@ type Sent struct {
 type Code struct {
 	Frame
 	Username, Code string
+	Letters        bool // codes of letters are typed here too
+}
+
+// More asks for what is still to be proved. Each way posts method and, where
+// something is typed, code.
+type More struct {
+	Frame
+	Ways  []MoreWay
+	Short bool // there is none: only an operator can help
+}
+
+// MoreWay is one way to prove more: a message that can be sent, worded by
+// method.<method>.send, or something to type, worded by method.<method>.label
+// and .hint.
+type MoreWay struct {
+	Method string
+	Sends  bool
+	To     string // masked; empty when not known
+	Text   string // the question of this person; empty for the label
+}
+
+// Unlock offers to lift a lock and keep the password.
+type Unlock struct {
+	Frame
+	Login string
+}
+
+// Undo offers to take a change of rescue address back.
+type Undo struct {
+	Frame
+	Gone bool // the 72 hours are over, or it was taken back before
+	Done bool
 }
 
 // Opened is the page of a link opened from a message. Opening it has consumed
@@ -334,6 +392,11 @@ type Password struct {
 	// Login tells the browser's password keeper whose password this is.
 	Login   string
 	Minimum int // characters
+	// Charter is the URL of what must be accepted; the field charter is posted
+	// then. Empty without one.
+	Charter string
+	// Unlockable offers to keep the password instead.
+	Unlockable bool
 }
 
 // Done says that the password is set. Nobody has been signed in by that.
@@ -431,6 +494,10 @@ func (v Identify) Page() string {
 	}
 	return "recover"
 }
+func (Number) Page() string        { return "number" }
+func (More) Page() string          { return "more" }
+func (Unlock) Page() string        { return "unlock" }
+func (Undo) Page() string          { return "undo" }
 func (Sent) Page() string          { return "sent" }
 func (Code) Page() string          { return "code" }
 func (Opened) Page() string        { return "link" }
@@ -445,7 +512,7 @@ func (BoxMessage) Page() string    { return "box-message" }
 
 // pageViews are the pages that must be there.
 var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, Warn{}, Consent{}, DeviceCode{}, DeviceConfirm{}, DeviceDone{}, SignedIn{}, Grace{}, Refused{},
-	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Sent{}, Code{}, Opened{}, Password{},
+	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Number{}, Sent{}, Code{}, More{}, Unlock{}, Undo{}, Opened{}, Password{},
 	Done{}, Expired{}, FormPost{}, HelpPage{}, Accessibility{}, Box{}, BoxMessage{}}
 
 // MailLink is the mail with a link and a code.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/sms/guard"
 	"github.com/loge-idp/loge/pkg/web"
@@ -67,6 +68,12 @@ type Recovery struct {
 	// Methods are the ways to prove who one is, the preferred one first. None:
 	// no way back in is offered.
 	Methods []plugin.Section `json:"methods"`
+	// Ways say which proofs, or combinations of them, suffice for whom and for
+	// what. Without any, each method does by itself.
+	Ways []recovery.Way `json:"ways"`
+	// Charter is the URL of the terms that must be accepted at activation;
+	// none when empty.
+	Charter string `json:"charter"`
 	// Password is what a new password must be.
 	Password password.Policy `json:"password"`
 }

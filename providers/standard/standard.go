@@ -20,7 +20,11 @@ import (
 	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/memory"
 	"github.com/loge-idp/loge/providers/oidc"
+	"github.com/loge-idp/loge/providers/recovery/activationcode"
+	"github.com/loge-idp/loge/providers/recovery/birthdate"
 	"github.com/loge-idp/loge/providers/recovery/emaillink"
+	"github.com/loge-idp/loge/providers/recovery/helpdesk"
+	"github.com/loge-idp/loge/providers/recovery/question"
 	"github.com/loge-idp/loge/providers/recovery/smscode"
 	"github.com/loge-idp/loge/providers/redis"
 	"github.com/loge-idp/loge/providers/several"
@@ -62,6 +66,12 @@ func Plugins() server.Plugins {
 		Methods: plugin.Set[recovery.Method, recovery.Env]{
 			"emaillink": func() plugin.Config[recovery.Method, recovery.Env] { return &emaillink.Config{} },
 			"smscode":   func() plugin.Config[recovery.Method, recovery.Env] { return &smscode.Config{} },
+			"helpdesk":  func() plugin.Config[recovery.Method, recovery.Env] { return &helpdesk.Config{} },
+			"birthdate": func() plugin.Config[recovery.Method, recovery.Env] { return &birthdate.Config{} },
+			"question":  func() plugin.Config[recovery.Method, recovery.Env] { return &question.Config{} },
+			"activationcode": func() plugin.Config[recovery.Method, recovery.Env] {
+				return &activationcode.Config{}
+			},
 		},
 	}
 	plugins.Imports = map[string]func(files []string, out, report io.Writer) error{"apereo": apereo.Import}

@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 		"mail":      {"smtp"},
 		"sms":       {"exec", "http", "ovh", "twilio"},
 		"protocols": {"cas", "oidc"},
-		"methods":   {"emaillink", "smscode"},
+		"methods":   {"activationcode", "birthdate", "emaillink", "helpdesk", "question", "smscode"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

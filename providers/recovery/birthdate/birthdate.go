@@ -62,9 +62,12 @@ type method struct {
 	Config
 }
 
-var _ recovery.Asked = (*method)(nil)
+var _ recovery.Identifying = (*method)(nil)
 
 func (*method) Name() string { return "birthdate" }
+
+// WithName implements recovery.Identifying.
+func (m *method) WithName() bool { return m.FamilyName }
 
 // Offers: of whom no date is known, none is asked (requirement R4).
 func (*method) Offers(a account.Account, _ recovery.Purpose) bool { return !a.Birth.IsZero() }

@@ -1,0 +1,272 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// answer hands an answer to the engine; again shows the form that it came
+// from.
+func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.Reply, again func(int, *render.Alert)) {
+	reply.Source, reply.Address = web.ClientRange(r), web.ClientAddr(r).String()
+	reply.Proof, reply.Language, reply.Return = p.Cookies.Get(r, cookieProof), p.Pages.Language(r), local(r)
+	proven, err := p.Recovery.Answer(r.Context(), reply)
+	var slow *recovery.SlowDown
+	switch {
+	case errors.As(err, &slow):
+		again(http.StatusTooManyRequests, slowDown(slow))
+	case errors.Is(err, recovery.ErrWrong):
+		again(http.StatusBadRequest, &render.Alert{Key: render.AlertBadCode, Field: "code"})
+	case err != nil:
+		p.Unavailable(w, r, err)
+	default:
+		p.proved(w, r, proven)
+	}
+}
+
+// proved keeps a proof with the browser and goes on.
+func (p *Portal) proved(w http.ResponseWriter, r *http.Request, proven recovery.Proven) {
+	p.Cookies.Set(w, cookieProof, proven.Proof, proven.Life)
+	p.Cookies.Delete(w, cookieLink)
+	p.to(w, r, "/recover/password")
+}
+
+// Recognised answers a posted login form whose password was a code (requirement
+// R62), and reports whether it did.
+func (p *Portal) Recognised(w http.ResponseWriter, r *http.Request, login string, typed secret.String, back string) bool {
+	if p.Recovery == nil {
+		return false
+	}
+	if !web.LocalPath(back) || back == "/login" {
+		back = ""
+	}
+	proven, ok, err := p.Recovery.Recognise(r.Context(), recovery.Reply{Login: login, Code: typed.Reveal(), Return: back,
+		Language: p.Pages.Language(r), Source: web.ClientRange(r), Address: web.ClientAddr(r).String()})
+	switch {
+	case err != nil:
+		p.Unavailable(w, r, err)
+	case ok:
+		p.proved(w, r, proven)
+	}
+	return ok || err != nil
+}
+
+// ready reads the proof of this browser, or answers the request itself: with
+// what is wrong with it, or with the page where it leads.
+func (p *Portal) ready(w http.ResponseWriter, r *http.Request, page string) (recovery.Ready, bool) {
+	ready, err := p.Recovery.Proven(r.Context(), p.Cookies.Get(r, cookieProof))
+	if err != nil {
+		p.noProof(w, r, err)
+		return ready, false
+	}
+	right := "/recover/password"
+	switch {
+	case len(ready.More) > 0 || ready.Short:
+		right = "/recover/more"
+	case ready.Purpose == recovery.Unlock, page == "/recover/unlock" && ready.Unlockable:
+		right = "/recover/unlock"
+	}
+	if right != page {
+		p.to(w, r, right)
+		return ready, false
+	}
+	return ready, true
+}
+
+// more asks for what is still to be proved.
+func (p *Portal) more(w http.ResponseWriter, r *http.Request) {
+	if ready, ok := p.ready(w, r, "/recover/more"); ok {
+		p.showMore(w, r, http.StatusOK, ready, nil)
+	}
+}
+
+func (p *Portal) showMore(w http.ResponseWriter, r *http.Request, status int, ready recovery.Ready, alert *render.Alert) {
+	view := render.More{Short: ready.Short, Frame: render.Frame{Step: 2, Alert: alert, Return: ready.Return}}
+	for _, each := range ready.More {
+		view.Ways = append(view.Ways, render.MoreWay(each))
+	}
+	p.Pages.Render(w, r, status, view)
+}
+
+func (p *Portal) postMore(w http.ResponseWriter, r *http.Request) {
+	ready, ok := p.ready(w, r, "/recover/more")
+	if !ok {
+		return
+	}
+	method, typed := r.PostFormValue("method"), r.PostFormValue("code")
+	for _, each := range ready.More {
+		switch {
+		case each.Method != method:
+		case each.Sends:
+			p.begin(w, r, asked{Method: method, Purpose: ready.Purpose, Return: ready.Return, More: true})
+			return
+		case typed == "":
+			p.showMore(w, r, http.StatusBadRequest, ready, &render.Alert{Key: render.AlertMissing, Field: method})
+			return
+		default:
+			p.answer(w, r, recovery.Reply{Method: method, Code: typed}, func(status int, alert *render.Alert) {
+				if alert.Key == render.AlertBadCode {
+					alert = &render.Alert{Key: render.AlertBadAnswer, Field: method}
+				}
+				p.showMore(w, r, status, ready, alert)
+			})
+			return
+		}
+	}
+	p.showMore(w, r, http.StatusBadRequest, ready, nil)
+}
+
+func (p *Portal) password(w http.ResponseWriter, r *http.Request) {
+	if ready, ok := p.ready(w, r, "/recover/password"); ok {
+		p.showPassword(w, r, http.StatusOK, ready, nil)
+	}
+}
+
+func (p *Portal) showPassword(w http.ResponseWriter, r *http.Request, status int, ready recovery.Ready, alert *render.Alert) {
+	p.Pages.Render(w, r, status, render.Password{Purpose: render.Purpose(ready.Purpose), Login: ready.Login, Minimum: p.Recovery.Policy.Minimum(),
+		Charter: ready.Charter, Unlockable: ready.Unlockable,
+		Frame: render.Frame{Step: 3, Alert: alert, Return: ready.Return, NoDoors: true}})
+}
+
+func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
+	if render.SwitchesLanguage(r) {
+		p.password(w, r)
+		return
+	}
+	proof := p.Cookies.Get(r, cookieProof)
+	if r.PostFormValue("charter") != "" {
+		if err := p.Recovery.Accept(r.Context(), proof); err != nil {
+			p.noProof(w, r, err)
+			return
+		}
+	}
+	ready, err := p.Recovery.Complete(r.Context(), proof, secret.New(r.PostFormValue("password")), web.ClientAddr(r).String())
+	var refused *recovery.Refused
+	switch {
+	case errors.As(err, &refused):
+		alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
+		for _, reason := range refused.Reasons {
+			alert.Details = append(alert.Details, refusedKey(reason))
+		}
+		p.showPassword(w, r, http.StatusUnprocessableEntity, ready, alert)
+	case errors.Is(err, recovery.ErrCharter):
+		p.showPassword(w, r, http.StatusUnprocessableEntity, ready, &render.Alert{Key: render.AlertCharter, Field: "charter"})
+	case errors.Is(err, recovery.ErrPartial):
+		p.to(w, r, "/recover/more")
+	case errors.Is(err, directory.ErrUnavailable) && ready.Login != "":
+		p.Logger.ErrorContext(r.Context(), "password not set", "ref", web.Reference(r), "err", err)
+		w.Header().Set("Retry-After", retryAfter)
+		p.showPassword(w, r, http.StatusServiceUnavailable, ready, &render.Alert{Key: render.AlertUnavailable})
+	case err != nil:
+		p.noProof(w, r, err)
+	default:
+		p.finish(w, r, ready.Purpose, ready.Return)
+	}
+}
+
+func (p *Portal) unlock(w http.ResponseWriter, r *http.Request) {
+	if ready, ok := p.ready(w, r, "/recover/unlock"); ok {
+		p.Pages.Render(w, r, http.StatusOK, render.Unlock{Login: ready.Login, Frame: render.Frame{Step: 2, Return: ready.Return}})
+	}
+}
+
+func (p *Portal) postUnlock(w http.ResponseWriter, r *http.Request) {
+	ready, err := p.Recovery.Unlock(r.Context(), p.Cookies.Get(r, cookieProof), web.ClientAddr(r).String())
+	switch {
+	case errors.Is(err, recovery.ErrPartial):
+		p.to(w, r, "/recover/more")
+	case err != nil:
+		p.noProof(w, r, err)
+	default:
+		p.finish(w, r, recovery.Unlock, ready.Return)
+	}
+}
+
+// finish forgets what the browser held and says that all is done.
+func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery.Purpose, back string) {
+	p.Cookies.Delete(w, cookieProof)
+	p.Cookies.Delete(w, cookieAttempt)
+	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(purpose)), back))
+}
+
+// noProof sends somebody who has none, or none any more, to get one; whom the
+// state of the account stands in the way of is told so, since they have proved
+// that it is theirs.
+func (p *Portal) noProof(w http.ResponseWriter, r *http.Request, err error) {
+	var state *recovery.State
+	switch {
+	case errors.As(err, &state):
+		p.Cookies.Delete(w, cookieProof)
+		p.Logger.InfoContext(r.Context(), "recovery refused by the state of the account", "ref", web.Reference(r), "reason", string(state.Reason))
+		view := render.Refused{Reason: render.Reason(state.Reason), Proved: true, Reference: web.Reference(r)}
+		p.Pages.Render(w, r, http.StatusForbidden, view)
+	case errors.Is(err, recovery.ErrNoProof), errors.Is(err, recovery.ErrState), errors.Is(err, recovery.ErrWrong):
+		p.Cookies.Delete(w, cookieProof)
+		p.showAgain(w, r)
+	default:
+		p.Unavailable(w, r, err)
+	}
+}
+
+// showAgain offers to begin again from the page of the first step.
+func (p *Portal) showAgain(w http.ResponseWriter, r *http.Request) {
+	p.Pages.Render(w, r, http.StatusGone, render.Identify{Purpose: render.PurposeReset, Numbers: p.Recovery.Identifies() != nil, Frame: render.Frame{
+		Step: 1, Action: "/recover", Alert: &render.Alert{Key: render.AlertStartAgain}}})
+}
+
+func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
+	purpose := recovery.Purpose(r.URL.Query().Get("purpose"))
+	if purpose != recovery.Activate && purpose != recovery.Unlock {
+		purpose = recovery.Reset
+	}
+	back := local(r)
+	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), LoginURL: p.Pages.URL(or(back, "/login")),
+		Frame: render.Frame{Destination: p.destination(back), NoDoors: true}})
+}
+
+// undo is where the messages lead that tell of a changed rescue address. Like a
+// link it leaves the address bar at once, and looking changes nothing.
+func (p *Portal) undo(w http.ResponseWriter, r *http.Request) {
+	if token := r.URL.Query().Get("t"); token != "" {
+		if len(token) > maxToken {
+			token = "-"
+		}
+		p.Cookies.Set(w, cookieUndo, token, attemptLife)
+		p.to(w, r, "/recover/undo")
+		return
+	}
+	good, err := p.Recovery.Undoable(r.Context(), p.Cookies.Get(r, cookieUndo))
+	if err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	p.showUndo(w, r, render.Undo{Gone: !good})
+}
+
+func (p *Portal) showUndo(w http.ResponseWriter, r *http.Request, view render.Undo) {
+	status := http.StatusOK
+	if view.Gone {
+		status = http.StatusGone
+	}
+	p.Pages.Render(w, r, status, view)
+}
+
+func (p *Portal) postUndo(w http.ResponseWriter, r *http.Request) {
+	err := p.Recovery.UndoContact(r.Context(), p.Cookies.Get(r, cookieUndo), web.ClientAddr(r).String())
+	switch {
+	case err == nil:
+		p.Cookies.Delete(w, cookieUndo)
+		p.showUndo(w, r, render.Undo{Done: true})
+	case errors.Is(err, recovery.ErrNoProof), errors.Is(err, directory.ErrConflict):
+		p.showUndo(w, r, render.Undo{Gone: true})
+	default:
+		p.Unavailable(w, r, err)
+	}
+}

@@ -1,0 +1,211 @@
+package portal_test
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/providers/recovery/activationcode"
+	"github.com/loge-idp/loge/providers/recovery/birthdate"
+	"github.com/loge-idp/loge/providers/recovery/helpdesk"
+)
+
+// whole is a house with every method that asks or is handed over.
+func whole(t *testing.T) *house {
+	t.Helper()
+	h := open(t)
+	for _, config := range []interface {
+		Open(context.Context, recovery.Env) (recovery.Method, error)
+	}{&helpdesk.Config{}, &activationcode.Config{}, &birthdate.Config{FamilyName: true}} {
+		m, err := config.Open(t.Context(), recovery.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.portal.Recovery.Methods = append(h.portal.Recovery.Methods, m)
+	}
+	if err := h.portal.Check(); err != nil {
+		t.Fatal(err)
+	}
+	h.people.change("newby", func(a *account.Account) {
+		a.Birth, a.FamilyName = account.Date{Year: 2007, Month: time.May, Day: 20}, "N'Diaye"
+	})
+	return h
+}
+
+func (d *people) change(login string, f func(*account.Account)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := d.accounts[login]
+	f(&a)
+	d.accounts[login] = a
+}
+
+func (h *house) letter(method, login string) string {
+	h.t.Helper()
+	issued, err := h.portal.Recovery.Issue(h.t.Context(), recovery.Issue{Method: method, Account: account.ID(login), By: "operator"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return issued.Code.Reveal()
+}
+
+// The letter on the page of the first sign-in: one page, and the password.
+func TestLetter(t *testing.T) {
+	h := whole(t)
+	b := h.browser()
+	code := h.letter("activationcode", "newby")
+	b.get("/activate").is(t, http.StatusOK).has(t, `name="code"`)
+	b.post("/activate", "username", "newby", "code", "K7QM-2XDB-9RTH").is(t, http.StatusBadRequest).has(t, `value="newby"`, `value="K7QM-2XDB-9RTH"`)
+	b.leads(b.post("/activate", "username", "newby", "code", strings.ToLower(code), "return", "/app"), "/recover/password").is(t, http.StatusOK).has(t, `value="newby"`)
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate&return=%2Fapp").has(t, "Moodle")
+	if a := h.people.accounts["newby"]; a.Status != account.Active || h.people.changes() != 1 {
+		t.Errorf("the account is %s, %d changes", a.Status, h.people.changes())
+	}
+	// Without a code the same page sends a message.
+	b.leads(b.post("/activate", "username", "newby"), "/recover/sent")
+}
+
+// R62: the same code in the box of the password, and no failure is counted.
+func TestCodeInTheBoxOfThePassword(t *testing.T) {
+	h := whole(t)
+	b := h.browser()
+	code := h.letter("activationcode", "newby")
+	form := b.get("/login")
+	for range 3 {
+		b.post("/login", "username", "newby", "password", "wrong", "state", form.state(t)).is(t, http.StatusUnauthorized)
+	}
+	b.leads(b.post("/login", "username", "newby", "password", " "+code+" ", "state", form.state(t)), "/recover/password").is(t, http.StatusOK)
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate")
+	if b.cookies["__Host-session"] != "" {
+		t.Error("R-REC-19: there is a session")
+	}
+	<-h.mails // the notice
+	// A code that was sent is recognised too; a wrong one is a wrong password.
+	b.begin("alice")
+	_, sent := h.next()
+	h.settled()
+	b.post("/login", "username", "alice", "password", "K7QM-2XDB-9RTH", "state", form.state(t)).is(t, http.StatusUnauthorized)
+	b.leads(b.post("/login", "username", "alice", "password", sent, "state", form.state(t)), "/recover/password").is(t, http.StatusOK)
+	// And a password is a password.
+	if a := b.post("/login", "username", "alice", "password", old, "state", b.get("/login").state(t)); a.StatusCode >= 400 {
+		t.Errorf("the right password: %d", a.StatusCode)
+	}
+}
+
+// A first proof leads to the second one; only then is there a password page.
+func TestOneMoreProof(t *testing.T) {
+	h := whole(t)
+	h.portal.Recovery.Ways = []recovery.Way{{AnyOf: [][]string{{"activationcode", "birthdate"}, {"activationcode", "emaillink"}}}}
+	b := h.browser()
+	b.leads(b.post("/code", "username", "newby", "code", h.letter("activationcode", "newby")), "/recover/password")
+	more := b.leads(b.get("/recover/password"), "/recover/more").is(t, http.StatusOK).has(t, `name="method" value="birthdate"`, "n••••@h••••")
+	if strings.Contains(more.body, "newby@home.example") {
+		t.Error("the whole address is shown")
+	}
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/more")
+	b.leads(b.get("/recover/unlock"), "/recover/more")
+	b.post("/recover/more", "method", "birthdate", "code", "").is(t, http.StatusBadRequest).has(t, `aria-invalid="true"`)
+	b.post("/recover/more", "method", "birthdate", "code", "21/05/2007").is(t, http.StatusBadRequest).has(t, `aria-invalid="true"`)
+	b.post("/recover/more", "method", "helpdesk", "code", "1").is(t, http.StatusBadRequest)
+	if h.people.changes() != 0 {
+		t.Fatal("a password was set by half a proof")
+	}
+	b.leads(b.post("/recover/more", "method", "emaillink"), "/recover/sent").is(t, http.StatusOK)
+	_, code := h.next()
+	h.settled()
+	b.leads(b.post("/recover/sent", "code", code), "/recover/password").is(t, http.StatusOK)
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate")
+	h.browser().post("/recover/more", "method", "emaillink").is(t, http.StatusGone)
+}
+
+// Somebody without a way to prove the rest is sent to people, not in circles.
+func TestNoWayToProveMore(t *testing.T) {
+	h := whole(t)
+	h.portal.Recovery.Ways = []recovery.Way{{AnyOf: [][]string{{"helpdesk", "birthdate"}}}}
+	b := h.browser()
+	b.headers.Set("Accept-Language", "fr")
+	b.post("/code", "username", "alice", "code", h.letter("helpdesk", "alice")) // of whom no birth date is known
+	b.leads(b.get("/recover/password"), "/recover/more").is(t, http.StatusOK).has(t, "Il manque une preuve")
+}
+
+// Number, date and name: a message to the address on file, and the same page
+// for everybody.
+func TestNumber(t *testing.T) {
+	h := whole(t)
+	b := h.browser()
+	b.get("/recover").has(t, `href="/recover/number"`)
+	b.get("/recover/number").is(t, http.StatusOK).has(t, `name="birth"`, `name="name"`)
+	b.post("/recover/number", "username", "newby", "birth", "20/05/2007").is(t, http.StatusBadRequest).has(t, `value="20/05/2007"`)
+	var pages []string
+	for _, birth := range []string{"21/05/2007", "nonsense", "20/05/2007"} {
+		b := h.browser()
+		b.leads(b.post("/recover/number", "username", "newby", "birth", birth, "name", "ndiaye"), "/recover/sent")
+		h.settled()
+		pages = append(pages, b.get("/recover/sent").print())
+	}
+	if pages[0] != pages[1] || pages[0] != pages[2] {
+		t.Error("the page tells who exists")
+	}
+	if m := <-h.mails; len(h.mails) != 0 || !strings.Contains(m.Text, "newby") || m.To != "newby@home.example" {
+		t.Errorf("to %s: %s", m.To, m.Text)
+	}
+}
+
+// R14, R34: whoever is locked out by guesses may keep the password.
+func TestUnlock(t *testing.T) {
+	h := whole(t)
+	h.people.change("alice", func(a *account.Account) { a.Status, a.Reason = account.Locked, account.ReasonTooManyTries })
+	b := h.browser()
+	b.proven("alice", "return", "/app").has(t, `action="/recover/unlock"`)
+	b.leads(b.post("/recover/unlock"), "/recover/done?purpose=unlock&return=%2Fapp").is(t, http.StatusOK).has(t, "Moodle")
+	if h.people.changes() != 0 || h.people.unlocked != 1 {
+		t.Errorf("%d passwords set, unlocked %d times", h.people.changes(), h.people.unlocked)
+	}
+	b.post("/recover/unlock").is(t, http.StatusGone)
+	if m := <-h.mails; strings.Contains(m.Text, "t=") {
+		t.Errorf("the notice says %s", m.Text)
+	}
+}
+
+// After a proof the state that stands in the way is said, with a reference.
+func TestWhyNot(t *testing.T) {
+	h := whole(t)
+	b := h.browser()
+	b.headers.Set("Accept-Language", "fr")
+	b.proven("alice")
+	h.people.change("alice", func(a *account.Account) { a.Status, a.Reason = account.Locked, account.ReasonSecurity })
+	b.post("/recover/password", "password", chosen).is(t, http.StatusForbidden).has(t, "Vous avez prouvé", "bloqué par sécurité")
+	if h.people.changes() != 0 {
+		t.Error("a locked account got a password")
+	}
+}
+
+// R12: the mailbox of a locked account hears why, and gets nothing to answer.
+func TestMailSaysWhy(t *testing.T) {
+	h := whole(t)
+	h.browser().post("/recover", "username", "susan")
+	m := <-h.mails
+	if !strings.Contains(m.Text, "susan") || regexp.MustCompile(`t=|\b\d{6}\b`).MatchString(m.Text) {
+		t.Errorf("the mail says %s", m.Text)
+	}
+}
+
+func TestCharter(t *testing.T) {
+	h := whole(t)
+	h.portal.Recovery.Charter = "https://univ.example/charte"
+	b := h.browser()
+	b.leads(b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby")), "/recover/password").has(t, `name="charter"`, "https://univ.example/charte")
+	b.post("/recover/password", "password", chosen).is(t, http.StatusUnprocessableEntity).has(t, `aria-invalid="true"`)
+	b.post("/recover/password", "password", "alice", "charter", "yes").is(t, http.StatusUnprocessableEntity)
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate") // it was accepted before
+	<-h.mails                                                                                  // the notice
+	b.proven("alice")
+	if page := b.get("/recover/password"); strings.Contains(page.body, "charter") {
+		t.Error("a reset asks for the charter")
+	}
+}
