@@ -38,15 +38,15 @@ func rotateKeysCommand() *cobra.Command {
 	var lead time.Duration
 	c := &cobra.Command{
 		Use:   "rotate DIR",
-		Short: "Add the next signing keys, to be used later, and remove those that ended long ago",
-		Long: `Add the next signing keys, to be used after the time of --in, and remove those that ended long ago.
+		Short: "Add the next keys, to be used later, and remove those that ended long ago",
+		Long: `Add the next keys, to be used after the time of --in, and remove those that ended long ago.
 
 Every replica must have found the new files well before: running servers look every ` + signing.Interval.String() + `.
 Run it from time to time, from one place; while a next key waits it adds none.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			now := time.Now()
-			if err := signing.Rotate(c.Context(), args[0], now.Add(lead), now); err != nil {
+			if err := server.RotateKeys(c.Context(), args[0], now.Add(lead), now); err != nil {
 				return fmt.Errorf("keys rotate: %w", err)
 			}
 			return listKeys(c, args[0])

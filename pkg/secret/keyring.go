@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -11,8 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // ErrSeal is returned by Box.Open for anything that this box did not seal:
@@ -22,66 +26,113 @@ var ErrSeal = errors.New("secret: not sealed by this key for this use")
 // MinMaster is the least number of bytes of a master key.
 const MinMaster = 32
 
-// Keyring derives every symmetric key of a server from one master key, one
-// per use, by HKDF-SHA256 (RFC 5869). Replicas share the master key and
-// nothing else.
+// Keyring derives every symmetric key of a server from its master keys, one
+// per use, by HKDF-SHA256 (RFC 5869). Replicas share the master keys and
+// nothing else. It is safe for concurrent use.
 type Keyring struct {
-	master []byte
-	boxes  sync.Map // use → *Box: the key schedule is made once
+	now     func() time.Time
+	masters atomic.Pointer[[]*master] // in the order in which they seal
+}
+
+// Master is a master key. What is derived, and so must stay the same, is
+// derived from the first one; what is sealed is sealed by one after the other.
+type Master struct {
+	Key []byte // at least MinMaster bytes
+	// From is when it begins to seal. Before that it only opens.
+	From time.Time
+	// Until is when what it sealed is opened no more; zero for never.
+	Until time.Time
+}
+
+type master struct {
+	Master
+	aeads sync.Map // use → cipher.AEAD: the key schedule is made once
 }
 
 // NewKeyring takes at least MinMaster bytes.
-func NewKeyring(master []byte) (*Keyring, error) {
-	if len(master) < MinMaster {
-		return nil, fmt.Errorf("secret: a master key needs at least %d bytes, this one has %d", MinMaster, len(master))
-	}
-	return &Keyring{master: append([]byte(nil), master...)}, nil
+func NewKeyring(key []byte) (*Keyring, error) {
+	k := &Keyring{now: time.Now}
+	return k, k.Rotate(Master{Key: key})
 }
 
 // RandomKeyring makes a keyring that lasts as long as the process: for the
 // demo and for tests.
 func RandomKeyring() *Keyring {
-	master := make([]byte, MinMaster)
-	rand.Read(master)
-	return &Keyring{master: master}
+	key := make([]byte, MinMaster)
+	rand.Read(key)
+	k, err := NewKeyring(key)
+	if err != nil {
+		panic(err) // it is long enough
+	}
+	return k
 }
 
-// key derives 32 bytes for a use.
-func (k *Keyring) key(use string) []byte {
-	out, err := hkdf.Key(sha256.New, k.master, nil, "loge "+use, 32)
+// Rotate replaces all master keys, the first one first. What is sealed by one
+// that is no longer among them is not opened any more, and what the replaced
+// first one derived is not made again. After an error nothing has changed.
+func (k *Keyring) Rotate(first Master, later ...Master) error {
+	var masters []*master
+	for _, m := range append([]Master{first}, later...) {
+		if len(m.Key) < MinMaster {
+			return fmt.Errorf("secret: a master key needs at least %d bytes, this one has %d", MinMaster, len(m.Key))
+		}
+		m.Key = bytes.Clone(m.Key)
+		masters = append(masters, &master{Master: m})
+	}
+	k.masters.Store(&masters)
+	return nil
+}
+
+// derive makes 32 bytes for a use.
+func (m *master) derive(use string) []byte {
+	out, err := hkdf.Key(sha256.New, m.Key, nil, "loge "+use, 32)
 	if err != nil {
 		panic(err) // only for lengths that SHA-256 cannot give
 	}
 	return out
 }
 
-// Box returns the authenticated encryption for one use.
-func (k *Keyring) Box(use string) *Box {
-	if box, ok := k.boxes.Load(use); ok {
-		return box.(*Box)
+func (m *master) aead(use string) cipher.AEAD {
+	if known, ok := m.aeads.Load(use); ok {
+		return known.(cipher.AEAD)
 	}
-	block, err := aes.NewCipher(k.key("box " + use))
+	block, err := aes.NewCipher(m.derive("box " + use))
 	if err != nil {
 		panic(err)
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
+	made, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		panic(err)
 	}
-	box, _ := k.boxes.LoadOrStore(use, &Box{aead})
-	return box.(*Box)
+	known, _ := m.aeads.LoadOrStore(use, made)
+	return known.(cipher.AEAD)
 }
 
+// Box returns the authenticated encryption for one use.
+func (k *Keyring) Box(use string) *Box { return &Box{k, use} }
+
 // Deriver returns the keyed one-way function for one use.
-func (k *Keyring) Deriver(use string) *Deriver { return &Deriver{k.key("mac " + use)} }
+func (k *Keyring) Deriver(use string) *Deriver {
+	return &Deriver{(*k.masters.Load())[0].derive("mac " + use)}
+}
 
 // Box seals values with AES-256-GCM. It is safe for concurrent use.
-type Box struct{ aead cipher.AEAD }
+type Box struct {
+	ring *Keyring
+	use  string
+}
 
 // Seal returns base64url text that only this box opens, with the same bound
 // value: the context that is authenticated but not stored (RFC 5116, AD).
 func (b *Box) Seal(plain []byte, bound string) string {
-	return base64.RawURLEncoding.EncodeToString(b.aead.Seal(nil, nil, plain, []byte(bound)))
+	masters, now := *b.ring.masters.Load(), b.ring.now()
+	sealing := masters[0]
+	for _, m := range masters[1:] {
+		if !m.From.After(now) {
+			sealing = m
+		}
+	}
+	return base64.RawURLEncoding.EncodeToString(sealing.aead(b.use).Seal(nil, nil, plain, []byte(bound)))
 }
 
 // Open returns what was sealed, or ErrSeal. Only the canonical encoding of a
@@ -91,11 +142,16 @@ func (b *Box) Open(sealed, bound string) ([]byte, error) {
 	if err != nil || strings.ContainsAny(sealed, "\r\n") { // which a decoder skips
 		return nil, ErrSeal
 	}
-	plain, err := b.aead.Open(nil, nil, raw, []byte(bound))
-	if err != nil {
-		return nil, ErrSeal
+	now := b.ring.now()
+	for _, m := range slices.Backward(*b.ring.masters.Load()) { // most are of the newest
+		if !m.Until.IsZero() && !now.Before(m.Until) {
+			continue
+		}
+		if plain, err := m.aead(b.use).Open(nil, nil, raw, []byte(bound)); err == nil {
+			return plain, nil
+		}
 	}
-	return plain, nil
+	return nil, ErrSeal
 }
 
 // Deriver turns names into secrets that can be made again but not guessed:

@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,10 +22,12 @@ import (
 type Keys struct {
 	Ring    *secret.Keyring
 	Signers *signing.Ring
+
+	folder string // of the master keys; empty when they never change
 }
 
-// masterFile holds the master key in base64; every other key of the directory
-// is a *.pem.
+// masterFile holds the master key in base64. Those that seal after it are beside
+// it, with their date in the name; every other key of the directory is a *.pem.
 const masterFile = "master"
 
 // MakeKeys makes keys that last as long as the process: for a demonstration.
@@ -48,32 +52,69 @@ func NewKeys(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	master := make([]byte, secret.MinMaster)
-	rand.Read(master)
-	if err := signing.WriteFile(filepath.Join(dir, masterFile), []byte(base64.StdEncoding.EncodeToString(master)+"\n")); err != nil {
+	if err := newMaster(dir, time.Time{}); err != nil {
 		return err
 	}
 	return signing.Add(dir)
 }
 
-// LoadKeys reads a directory of keys. Its errors say what to do.
-func LoadKeys(dir string) (*Keys, error) {
-	ring, err := loadMaster(dir)
-	if err != nil {
-		return nil, err
-	}
-	signers, err := signing.Open(context.Background(), signing.Files(dir), time.Now)
-	if err != nil {
-		return nil, err
-	}
-	return &Keys{Ring: ring, Signers: signers}, nil
+func newMaster(dir string, from time.Time) error {
+	master := make([]byte, secret.MinMaster)
+	rand.Read(master)
+	return signing.WriteFile(filepath.Join(dir, signing.Stamp(masterFile, from)), []byte(base64.StdEncoding.EncodeToString(master)+"\n"))
 }
 
-// vaultKeys reads the master key of a directory; the signing keys are made when
+// RotateKeys adds the next keys of a directory, to be used from the time given,
+// and removes those of which nothing is of use any more. Of a kind of which
+// one waits already it adds none.
+func RotateKeys(ctx context.Context, dir string, from, now time.Time) error {
+	if err := signing.Rotate(ctx, dir, from, now); err != nil {
+		return err
+	}
+	masters, err := masterFiles(dir)
+	if err != nil {
+		return err
+	}
+	for i, file := range masters[:len(masters)-1] {
+		if i > 0 && !now.Before(signing.Stamped(filepath.Base(masters[i+1])).Add(signing.Keep)) {
+			if err := os.Remove(file); err != nil {
+				return err
+			}
+		}
+	}
+	if signing.Stamped(filepath.Base(masters[len(masters)-1])).After(now) {
+		return nil
+	}
+	return newMaster(dir, from)
+}
+
+// masterFiles are the files of the master keys, in the order of their dates: the
+// undated one, which is never removed, first.
+func masterFiles(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, masterFile+"-*"))
+	slices.Sort(files)
+	return append([]string{filepath.Join(dir, masterFile)}, files...), err
+}
+
+// LoadKeys reads a directory of keys. Its errors say what to do.
+func LoadKeys(dir string) (*Keys, error) {
+	keys, err := vaultKeys(dir)
+	if err != nil {
+		return nil, err
+	}
+	keys.Signers, err = signing.Open(context.Background(), signing.Files(dir), time.Now)
+	return keys, err
+}
+
+// vaultKeys reads the master keys of a directory; the signing keys are made when
 // the store is open.
 func vaultKeys(dir string) (*Keys, error) {
-	ring, err := loadMaster(dir)
-	return &Keys{Ring: ring}, err
+	masters, err := readMasters(dir)
+	if err != nil {
+		return nil, err
+	}
+	ring := secret.RandomKeyring()
+	return &Keys{Ring: ring, folder: dir}, ring.Rotate(masters[0], masters[1:]...)
 }
 
 // openVault fills in the keys that are kept in the store.
@@ -83,21 +124,70 @@ func (k *Keys) openVault(ctx context.Context, s store.Store, every time.Duration
 	return err
 }
 
-func loadMaster(dir string) (*secret.Keyring, error) {
-	text, err := os.ReadFile(filepath.Join(dir, masterFile))
+// Refresh reads all keys again. Those that are known go on after an error.
+func (k *Keys) Refresh(ctx context.Context) error {
+	if k.folder != "" {
+		masters, err := readMasters(k.folder)
+		if err != nil {
+			return err
+		}
+		if err := k.Ring.Rotate(masters[0], masters[1:]...); err != nil {
+			return err
+		}
+	}
+	return k.Signers.Refresh(ctx)
+}
+
+// run looks for new keys until ctx ends.
+func (k *Keys) run(ctx context.Context, logger *slog.Logger) {
+	tick := time.NewTicker(signing.Interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := k.Refresh(ctx); err != nil && ctx.Err() == nil {
+				logger.ErrorContext(ctx, "keys not read again; those known go on", "err", err)
+			}
+		}
+	}
+}
+
+// readMasters reads the master keys. Each opens what it sealed until the next
+// one has sealed for as long as anything is kept.
+func readMasters(dir string) ([]secret.Master, error) {
+	files, err := masterFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	masters := make([]secret.Master, len(files))
+	for i, file := range files {
+		if masters[i].Key, err = readMaster(dir, file); err != nil {
+			return nil, err
+		}
+		masters[i].From = signing.Stamped(filepath.Base(file))
+		if i > 0 {
+			masters[i-1].Until = masters[i].From.Add(signing.Keep)
+		}
+	}
+	return masters, nil
+}
+
+func readMaster(dir, file string) ([]byte, error) {
+	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no keys there; run: loge keys new %s", dir, dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s/%s: cannot be read: %w", dir, masterFile, reason(err))
+		return nil, fmt.Errorf("%s: cannot be read: %w", file, reason(err))
 	}
-	master, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil {
-		return nil, fmt.Errorf("%s/%s: is not base64; run: loge keys new, in another directory", dir, masterFile)
+		return nil, fmt.Errorf("%s: is not base64; run: loge keys new, in another directory", file)
 	}
-	ring, err := secret.NewKeyring(master)
-	if err != nil {
-		return nil, fmt.Errorf("%s/%s: %w", dir, masterFile, err)
+	if len(key) < secret.MinMaster {
+		return nil, fmt.Errorf("%s: needs at least %d bytes, has %d; run: loge keys new, in another directory", file, secret.MinMaster, len(key))
 	}
-	return ring, nil
+	return key, nil
 }

@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/server"
+	"github.com/loge-idp/loge/pkg/signing"
 )
 
 func TestBadKeys(t *testing.T) {
@@ -39,7 +41,7 @@ func TestBadKeys(t *testing.T) {
 		"no master":    {func(dir string) error { return os.Remove(filepath.Join(dir, "master")) }, "run: loge keys new "},
 		"short master": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "master"), []byte("c2hvcnQ="), 0o600)
-		}, "at least 32 bytes"},
+		}, "needs at least 32 bytes"},
 		"not base64": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "master"), []byte("…"), 0o600)
 		}, "is not base64"},
@@ -75,5 +77,66 @@ func TestBadKeys(t *testing.T) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// F-KEY-02: a rotation of all keys is found by a running server; what the old
+// ones sealed is opened for the overlap; a leak ends everything.
+func TestRotateKeys(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := server.NewKeys(dir); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := server.LoadKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	refresh := func(files int) {
+		t.Helper()
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		names, err := os.ReadDir(dir)
+		if err != nil || len(names) != files {
+			t.Fatalf("%d files, want %d: %v", len(names), files, err)
+		}
+	}
+	box := keys.Ring.Box("test")
+	sealed := box.Seal([]byte("text"), "")
+	opens := func() bool { _, err := box.Open(sealed, ""); return err == nil }
+
+	rotate := func(at time.Time) {
+		t.Helper()
+		if err := server.RotateKeys(t.Context(), dir, at.Add(time.Hour), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotate(now)
+	rotate(now) // one waits: nothing is added
+	refresh(8)
+	if !opens() || len(keys.Signers.Published()) != 6 {
+		t.Errorf("opens %v, %d keys", opens(), len(keys.Signers.Published()))
+	}
+	rotate(now.Add(2 * time.Hour))
+	refresh(12)
+	later := now.Add(2*time.Hour + time.Hour + signing.Keep)
+	rotate(later) // the second master key and the first two signing keys have ended
+	refresh(1 + 2 + 3*2)
+
+	for range 2 { // as moving another directory into the place
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := keys.Refresh(t.Context()); err == nil || !opens() {
+			t.Errorf("a directory that is away: %v", err)
+		}
+	}
+	if err := server.NewKeys(dir); err != nil {
+		t.Fatal(err)
+	}
+	refresh(4)
+	if opens() || len(keys.Signers.Published()) != 3 {
+		t.Errorf("after a leak: opens %v, %d keys", opens(), len(keys.Signers.Published()))
 	}
 }

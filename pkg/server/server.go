@@ -23,7 +23,6 @@ import (
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
-	"github.com/loge-idp/loge/pkg/signing"
 	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
@@ -57,7 +56,7 @@ type Plugins struct {
 type Server struct {
 	mux       *web.Mux
 	listen    string
-	signers   *signing.Ring
+	keys      *Keys
 	outbox    *outbox.Outbox
 	health    *health
 	methods   []recovery.Method
@@ -104,7 +103,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Ha
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
 	var workers sync.WaitGroup
 	workers.Go(func() { s.outbox.Run(working) })
-	workers.Go(func() { s.signers.Run(working, s.logger) })
+	workers.Go(func() { s.keys.run(working, s.logger) })
 	defer func() {
 		rest()
 		workers.Wait()

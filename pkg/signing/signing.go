@@ -18,7 +18,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -171,22 +170,6 @@ func (r *Ring) Refresh(ctx context.Context) error {
 	}
 	r.set(ordered(keys))
 	return nil
-}
-
-// Run refreshes the ring until ctx ends.
-func (r *Ring) Run(ctx context.Context, logger *slog.Logger) {
-	tick := time.NewTicker(Interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
-				logger.ErrorContext(ctx, "signing keys not read again; those known go on", "err", err)
-			}
-		}
-	}
 }
 
 // Signing returns the key that signs now, by an algorithm. It is false when
