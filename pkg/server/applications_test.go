@@ -140,3 +140,22 @@ func TestCheckServices(t *testing.T) {
 		}
 	}
 }
+
+// R10, R13, R53, R57: the rule that refuses is named.
+func TestCheckNamesTheRefusal(t *testing.T) {
+	config, plugins, err := bridge(t, "applications:\n- name: Paie\n  user: supannEmpId\n  protocols:\n    cas: {prefix: https://paie.example/}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for login, want := range map[string]string{
+		"kaitouaret": "the account is in grace, and the application does not allow that",
+		"tmoreau":    "the account is locked (administrative)",
+		"elefevre":   "it is known by supannEmpId, of which it has 0 values instead of one that can be told",
+		"u.assist":   "may enter: the account is active; access: yes: everybody",
+		"nobody":     "nobody has this login",
+	} {
+		if got := check(t, config, plugins, server.Question{Login: login, Applications: []string{"https://paie.example/"}}); !strings.Contains(got, want) {
+			t.Errorf("%s: no %q in\n%s", login, want, got)
+		}
+	}
+}

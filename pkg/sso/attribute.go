@@ -53,12 +53,12 @@ func (a Attribute) Validate() error {
 	case a.Unmapped != "" && (a.Map == nil || a.Unmapped != "drop" && a.Unmapped != unmappedKeep):
 		return plugin.At("unmapped", errors.New(`must be "drop" or "keep", and belongs to map`))
 	}
-	folded := map[string]bool{}
 	for from := range a.Map {
-		if folded[strings.ToLower(from)] {
-			return plugin.At("map", fmt.Errorf("has %q twice: the case of letters does not count", strings.ToLower(from)))
+		for other := range a.Map {
+			if from != other && strings.EqualFold(from, other) {
+				return plugin.At("map", fmt.Errorf("has %q twice: the case of letters does not count", strings.ToLower(from)))
+			}
 		}
-		folded[strings.ToLower(from)] = true
 	}
 	if a.Format != "" && !datesApart(a.Format) {
 		return plugin.At("format", errors.New(`must be "date:" and the 2nd of January 2006 as dates are to be written: "date:02/01/2006"`))
@@ -103,7 +103,7 @@ func (a Attribute) mapped(value string) (string, bool) {
 		return value, true
 	}
 	for from, to := range a.Map {
-		if strings.ToLower(from) == strings.ToLower(value) {
+		if strings.EqualFold(from, value) {
 			return to, true
 		}
 	}

@@ -68,7 +68,7 @@ func spell(re *syntax.Regexp, starts []start) ([]start, bool) {
 		}
 		return out, true
 	case syntax.OpConcat, syntax.OpCapture:
-		ok := true
+		var ok bool
 		for _, sub := range re.Sub {
 			if starts, ok = spell(sub, starts); !ok {
 				return nil, false
