@@ -20,6 +20,7 @@ import (
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
@@ -232,9 +233,6 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	sessions := o.sessions(p, cookies, post)
 
 	pages := &portal.Portal{Pages: p.pages, Sessions: sessions, Cookies: cookies, Keys: p.keys.Ring, Logger: o.logger}
-	if err := pages.Check(); err != nil {
-		return nil, o.config.source.at("", err)
-	}
 	mux, err := web.New(web.Config{Issuer: o.config.Issuer, Proxies: o.config.proxies, Problem: pages.Problem, Logger: o.logger})
 	if err != nil {
 		return nil, err
@@ -247,8 +245,11 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if pages.Recovery, err = o.recovery(ctx, p, sessions, post, trail); err != nil {
 		return nil, err
 	}
+	if err := pages.Check(); err != nil {
+		return nil, o.config.source.at("", err)
+	}
 	if pages.Recovery != nil {
-		pages.Login.Entered = pages.Recovery.Forget
+		pages.Login.Entered, pages.Login.Code = pages.Recovery.Forget, pages.Recognised
 	}
 	protocols, err := o.protocols(ctx, sso.Env{
 		Issuer: o.config.Issuer, Store: p.store, Directory: p.directory, Login: pages.Login, Sessions: sessions, Outbox: post,
@@ -306,13 +307,17 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	if err != nil || len(methods) == 0 {
 		return nil, err
 	}
+	if err := recovery.CheckWays(o.config.Recovery.Ways, methods); err != nil {
+		return nil, o.config.source.at("", plugin.At("recovery.ways", err))
+	}
 	if p.mail == nil { // notices of a change leave by mail, whatever the method
 		return nil, o.config.source.at("mail", errors.New("is missing; recovery tells people by mail that their password was changed"))
 	}
 	flow := &recovery.Flow{
 		Store: p.store, Directory: p.directory, Sessions: sessions, Outbox: post, Keys: p.keys.Ring,
-		Methods: methods, Policy: o.config.Recovery.Password, Mail: p.mail, Pages: p.pages,
-		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover",
+		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password, Charter: o.config.Recovery.Charter,
+		Mail: p.mail, Pages: p.pages,
+		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover", Undo: o.config.Issuer + "/recover/undo?t=",
 		Limits: recovery.DefaultLimits(), Audit: trail,
 	}
 	flow.Start()
