@@ -68,7 +68,7 @@ func listen(o *Options) (*application, error) {
 			server.SetKeepAlivesEnabled(false) // else a case would see the certificate of the one before
 		}
 		a.servers = append(a.servers, server)
-		go server.Serve(listener)
+		go func() { _ = server.Serve(listener) }() // until it is closed
 		return strings.TrimSuffix(base, "/"), nil
 	}
 	var err error
@@ -76,6 +76,7 @@ func listen(o *Options) (*application, error) {
 		return nil, errors.Join(err, a.close())
 	}
 	if a.secure, err = start(o.ListenTLS, "https", o.CallbackURL, &tls.Config{
+		MinVersion:             tls.VersionTLS12,
 		SessionTicketsDisabled: true,
 		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.shown.Load(), nil },
 	}); err != nil {

@@ -68,7 +68,7 @@ func LoadAuthority(file string) (*Authority, error) {
 	if err := os.WriteFile(file+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600); err != nil {
 		return nil, err
 	}
-	return a, os.WriteFile(file, a.PEM(), 0o644)
+	return a, os.WriteFile(file, a.PEM(), 0o644) //nolint:gosec // for a server to read, which runs as somebody else
 }
 
 func readAuthority(file string) (*Authority, error) {
