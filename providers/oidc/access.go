@@ -57,7 +57,7 @@ func (p *provider) accessToken(c *client, g grant, locator, scope string) (strin
 	if err != nil {
 		return "", err
 	}
-	if c.AccessToken != accessJWT {
+	if c.AccessTokenFormat != accessJWT {
 		return p.accessBox.Seal(plain, boundOpaque), nil
 	}
 	claims := accessClaims{Issuer: p.env.Issuer, Subject: g.Subject, Audience: g.audience(c), ClientID: c.ID, Scope: scope,

@@ -18,7 +18,7 @@ import (
 // API that is no client here.
 func withAPIs() oidc.Config {
 	config := cast()
-	config.Clients[0].AccessToken = "jwt"
+	config.Clients[0].AccessTokenFormat = "jwt"
 	config.Clients[0].Audience = []string{"https://api.example", "x"}
 	config.Clients[0].ClientCredentials = true
 	config.Clients[1].ClientCredentials = true

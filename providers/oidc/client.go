@@ -198,11 +198,11 @@ func (c *client) readTokens() error {
 	if c.SigningAlgorithm == "" {
 		c.SigningAlgorithm = "RS256"
 	}
-	if c.AccessToken == "" {
-		c.AccessToken = accessOpaque
+	if c.AccessTokenFormat == "" {
+		c.AccessTokenFormat = accessOpaque
 	}
-	if c.AccessToken != accessOpaque && c.AccessToken != accessJWT {
-		return plugin.At("accessToken", fmt.Errorf("must be %s or %s", accessOpaque, accessJWT))
+	if c.AccessTokenFormat != accessOpaque && c.AccessTokenFormat != accessJWT {
+		return plugin.At("accessTokenFormat", fmt.Errorf("must be %s or %s", accessOpaque, accessJWT))
 	}
 	return nil
 }

@@ -71,9 +71,9 @@ type Client struct {
 	// SigningAlgorithm of ID and logout tokens: RS256, the default, which every
 	// client must know; ES256, which costs a twentieth; or EdDSA.
 	SigningAlgorithm string `json:"signingAlgorithm,omitempty"`
-	// AccessToken is the form of its access tokens: "opaque", the default, or
+	// AccessTokenFormat is that of its access tokens: "opaque", the default, or
 	// "jwt" for APIs that read them themselves (RFC 9068).
-	AccessToken string `json:"accessToken,omitempty"`
+	AccessTokenFormat string `json:"accessTokenFormat,omitempty"`
 	// Audience are the APIs that its access tokens are for, besides itself. One
 	// that is a client here may introspect them.
 	Audience []string `json:"audience,omitempty"`

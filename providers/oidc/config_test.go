@@ -66,7 +66,7 @@ func TestConfig(t *testing.T) {
 		"two sectors":          {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","subject":"pairwise","redirectURIs":["https://n.example/","https://o.example/"]}`), "clients[1] (n).sectorIdentifier: "},
 		"no sector":            {client(`{"id":"n","name":"N","public":true,"subject":"pairwise","redirectURIs":["fr.example.app:/cb"]}`), "clients[1] (n).sectorIdentifier: "},
 		"idle sector":          {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","sectorIdentifier":"n","redirectURIs":["https://n.example/"]}`), "clients[1] (n).sectorIdentifier: "},
-		"access token":         {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","accessToken":"JWT","redirectURIs":["https://n.example/"]}`), "clients[1] (n).accessToken: "},
+		"access token":         {client(`{"id":"n","name":"N","secret":"a-secret-of-22-letters","accessTokenFormat":"JWT","redirectURIs":["https://n.example/"]}`), "clients[1] (n).accessTokenFormat: "},
 		"public credentials":   {client(`{"id":"n","name":"N","public":true,"clientCredentials":true,"redirectURIs":["https://n.example/"]}`), "clients[1] (n).clientCredentials: "},
 		"public push":          {client(`{"id":"n","name":"N","public":true,"requirePushedAuthorizationRequests":true,"redirectURIs":["https://n.example/"]}`), "clients[1] (n).requirePushedAuthorizationRequests: "},
 		"prefixed hash":        {client(`{"id":"n","name":"N","secretHash":"sha256:00","redirectURIs":["https://n.example/"]}`), "clients[1] (n).secretHash: "},

@@ -20,7 +20,7 @@ func withExchange() oidc.Config {
 	config.Clients[0].Audience = []string{"api"}
 	config.Clients = append(config.Clients,
 		oidc.Client{RelyingParty: relyingParty("API"), ID: "api", Secret: secret.New("the secret of the api..."), TokenExchange: true,
-			Scopes: []string{"openid", "profile", "phone"}, Audience: []string{"archive"}, AccessToken: "jwt"},
+			Scopes: []string{"openid", "profile", "phone"}, Audience: []string{"archive"}, AccessTokenFormat: "jwt"},
 		oidc.Client{RelyingParty: relyingParty("Archive"), ID: "archive", Secret: secret.New("the secret of the archive"), TokenExchange: true,
 			Scopes: []string{"openid", "profile"}})
 	return config
