@@ -141,7 +141,9 @@ func config(apps Apps, keys *server.Keys) server.Config {
 					"backchannelLogoutURI": apps.LogoutURI(), "signingAlgorithm": "ES256",
 				},
 				map[string]any{
-					"id": "demo-client", "name": "demo-client", "secret": "demo-client-secret", "grace": "allow",
+					// Everybody may know this secret, so it need not be long: demo-client-secret.
+					"id": "demo-client", "name": "demo-client", "grace": "allow",
+					"secretHash":             "sha256:3b63d5e98b94cace167480e9cb590842715204d660aa53505638f357428cbe36",
 					"redirectURIs":           []string{"http://127.0.0.1:9/callback"},
 					"postLogoutRedirectURIs": []string{"http://127.0.0.1:9/"},
 					"scopes":                 []string{"openid", "profile", "email", "offline_access"},
