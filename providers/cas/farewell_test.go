@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -48,6 +49,18 @@ func listen(t *testing.T, status int) *listener {
 	return l
 }
 
+// next is what arrives next; a test that waits in vain fails and does not hang.
+func next(t testing.TB, from <-chan string) string {
+	t.Helper()
+	select {
+	case text := <-from:
+		return text
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing arrives")
+		return ""
+	}
+}
+
 // untilIdle waits until no job is left.
 func (h *house) untilIdle() {
 	h.t.Helper()
@@ -78,7 +91,7 @@ func TestS3(t *testing.T) {
 	b := h.browser()
 	ticket := b.ticketFor("alice", l.URL+"/app?a=1#f")
 	b.get("/cas/logout")
-	body := <-l.got
+	body := next(t, l.got)
 	encoded, ok := strings.CutPrefix(body, "logoutRequest=")
 	if !ok || strings.ContainsAny(encoded, "&+ <") {
 		t.Fatalf("S4: %s", body)
@@ -124,7 +137,7 @@ func TestRCAS16(t *testing.T) {
 	h.runOutbox()
 	var got []string
 	for range want {
-		body, err := url.QueryUnescape(<-l.got)
+		body, err := url.QueryUnescape(next(t, l.got))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +150,7 @@ func TestRCAS16(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	<-failing.got
+	next(t, failing.got)
 }
 
 // Front channel: the browser is given the messages on the page of the logout,
@@ -183,7 +196,7 @@ func TestFrontChannel(t *testing.T) {
 		t.Error(diff)
 	}
 	h.runOutbox()
-	if body := <-l.got; !strings.Contains(body, mail) || l.path() != "/elsewhere" {
+	if body := next(t, l.got); !strings.Contains(body, mail) || l.path() != "/elsewhere" {
 		t.Errorf("the back channel: %s at %s", body, l.path())
 	}
 	h.untilIdle()

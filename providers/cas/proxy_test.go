@@ -185,15 +185,15 @@ func TestRCAS13(t *testing.T) {
 	if _, code := h.proxyTicket("pgt", pgt, "targetService", mail.app()); code != "INVALID_TICKET" {
 		t.Errorf("Q5, Q7: a proxy-granting ticket outlives the session: %q", code)
 	}
-	if told := <-portal.ended; told != first {
+	if told := next(t, portal.ended); told != first {
 		t.Errorf("the portal is told of %s, not of %s", told, first)
 	}
-	if told := <-archive.ended; told != third {
+	if told := next(t, archive.ended); told != third {
 		t.Errorf("the archive is told of %s, not of %s", told, third)
 	}
 	heard := []string{}
 	for range 7 { // one for each ticket
-		heard = append(heard, <-mail.ended)
+		heard = append(heard, next(t, mail.ended))
 	}
 	if !slices.Contains(heard, second) || !slices.Contains(heard, unused) {
 		t.Errorf("the mail is told of %v", heard)

@@ -58,7 +58,7 @@ func TestREST(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if body := <-l.got; !strings.HasPrefix(body, "logoutRequest=") {
+		if body := next(t, l.got); !strings.HasPrefix(body, "logoutRequest=") {
 			t.Errorf("S1: %s", body)
 		}
 	}

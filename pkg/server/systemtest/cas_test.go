@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -71,6 +72,18 @@ func proxyWorld(t *testing.T, proxies ...*proxy) *world {
 	w := newServers(t, university, strings.Replace(configuration, "  cas:\n    services:", "  cas:\n    privateCallbacks: true\n    services:"+services, 1))
 	w.a, w.b = w.serve(t), w.serve(t)
 	return w
+}
+
+// next is what arrives next; a test that waits in vain fails and does not hang.
+func next(t *testing.T, from <-chan string) string {
+	t.Helper()
+	select {
+	case text := <-from:
+		return text
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing arrives")
+		return ""
+	}
 }
 
 // casAnswer is an answer of CAS in XML.
@@ -179,7 +192,7 @@ func TestProxyChainOverReplicas(t *testing.T) {
 	}{{portal, []string{first}}, {mail, []string{second}}, {archive, []string{third, unused}}} {
 		var heard []string
 		for range c.want {
-			heard = append(heard, <-c.at.ended)
+			heard = append(heard, next(t, c.at.ended))
 		}
 		slices.Sort(heard)
 		slices.Sort(c.want)
@@ -235,7 +248,7 @@ func TestRCAS16(t *testing.T) {
 	b.on(w.b).get("/cas/logout")
 	var heard []string
 	for range tickets {
-		heard = append(heard, <-ended)
+		heard = append(heard, next(t, ended))
 	}
 	slices.Sort(tickets)
 	slices.Sort(heard)
