@@ -9,12 +9,15 @@ import (
 	"github.com/loge-idp/loge/pkg/secret"
 )
 
-// What a directory answers. Errors of a plugin wrap exactly one of these;
+// What a directory answers. Errors of a plugin wrap one of these;
 // anything else is a fault to be logged. No error holds a password.
 var (
 	// ErrNotFound: no account, or more than one (requirement R2: two matches
 	// are treated exactly as none).
 	ErrNotFound = errors.New("no such account")
+	// ErrAmbiguous goes with ErrNotFound when it is more than one: for the audit
+	// log and the desk, not for the visitor.
+	ErrAmbiguous = errors.New("more than one account")
 	// ErrBadPassword: the password is wrong, or the account has none.
 	ErrBadPassword = errors.New("wrong password")
 	// ErrLocked: the directory itself refuses logins for now (too many

@@ -111,7 +111,7 @@ func capitals(lower string) string {
 // wanted lists every attribute that a snapshot reads, once.
 func (d *dir) wanted() []string {
 	names := d.schema.Attributes
-	all := []string{names.ID, names.Login, names.Name, names.GivenName, names.FamilyName, names.BirthName, names.Mail, names.Language}
+	all := []string{names.ID, names.Login, names.Name, names.GivenName, names.FamilyName, names.BirthName, names.Mail, names.Language, names.MergedInto}
 	for _, l := range d.lookup {
 		all = append(all, l.attribute)
 	}
@@ -185,9 +185,30 @@ func (d *dir) idFilter(id account.ID) (filter string, ok bool) {
 func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
 	ctx, cancel := deadline(ctx, d.timeout)
 	defer cancel()
-	result, err := d.searches.search(ctx, d.request(filter))
-	return d.pick(result, err)
+	request := d.request(filter)
+	for range maxMerges {
+		result, err := d.searches.search(ctx, request)
+		if request.BaseDN != d.base && goldap.IsErrorWithCode(err, goldap.LDAPResultNoSuchObject) {
+			break
+		}
+		found, err := d.pick(result, err)
+		if err != nil {
+			return account.Account{}, err
+		}
+		principal := readEntry(found).first(d.schema.Attributes.MergedInto)
+		if principal == "" {
+			return d.usable(found)
+		}
+		request = d.request("")
+		request.BaseDN, request.Scope = principal, goldap.ScopeBaseObject
+	}
+	d.log.Warn("ldap: merged entries lead to no account", "last", request.BaseDN)
+	return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
 }
+
+// maxMerges is how many entries are read on the way from one that was merged
+// into another to the account that is left.
+const maxMerges = 4
 
 // request asks for two entries: one more than may match.
 func (d *dir) request(filter string) *goldap.SearchRequest {
@@ -203,26 +224,56 @@ func (d *dir) request(filter string) *goldap.SearchRequest {
 }
 
 // pick reads the answer to a request. Two entries are none (R2): which one was
-// meant is not for us to guess.
-func (d *dir) pick(result *goldap.SearchResult, err error) (account.Account, error) {
+// meant is not for us to guess. One that was merged into the other does not
+// count.
+func (d *dir) pick(result *goldap.SearchResult, err error) (*goldap.Entry, error) {
 	tooMany := goldap.IsErrorWithCode(err, goldap.LDAPResultSizeLimitExceeded) || errors.Is(err, goldap.ErrSizeLimitExceeded)
 	if err != nil && !tooMany {
-		return account.Account{}, unavailable("search", err)
+		return nil, unavailable("search", err)
+	}
+	entries := result.Entries
+	if !tooMany {
+		entries = d.unmerged(entries)
 	}
 	switch {
-	case tooMany, len(result.Entries) > 1:
+	case tooMany, len(entries) > 1:
 		var where []string
-		for _, e := range result.Entries {
+		for _, e := range entries {
 			where = append(where, e.DN)
 		}
 		d.log.Warn("ldap: several entries answer to one login; none of them is used", "entries", where)
-		return account.Account{}, fmt.Errorf("ldap: several entries match: %w", directory.ErrNotFound)
-	case len(result.Entries) == 0:
-		return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+		return nil, fmt.Errorf("ldap: %w: %w", directory.ErrNotFound, directory.ErrAmbiguous)
+	case len(entries) == 0:
+		return nil, fmt.Errorf("ldap: %w", directory.ErrNotFound)
 	}
-	a, err := d.snapshot(result.Entries[0])
+	return entries[0], nil
+}
+
+// unmerged leaves out the entries that were merged into another of them.
+func (d *dir) unmerged(entries []*goldap.Entry) []*goldap.Entry {
+	if len(entries) < 2 || d.schema.Attributes.MergedInto == "" {
+		return entries
+	}
+	return slices.DeleteFunc(slices.Clone(entries), func(e *goldap.Entry) bool {
+		principal := readEntry(e).first(d.schema.Attributes.MergedInto)
+		return slices.ContainsFunc(entries, func(other *goldap.Entry) bool { return other != e && sameDN(other.DN, principal) })
+	})
+}
+
+func sameDN(a, b string) bool {
+	x, err := goldap.ParseDN(a)
 	if err != nil {
-		d.log.Warn("ldap: an entry cannot be used", "entry", result.Entries[0].DN, "reason", err)
+		return false
+	}
+	y, err := goldap.ParseDN(b)
+	return err == nil && x.EqualFold(y)
+}
+
+// usable makes the account of an entry.
+func (d *dir) usable(found *goldap.Entry) (account.Account, error) {
+	a, err := d.snapshot(found)
+	if err != nil {
+		d.log.Warn("ldap: an entry cannot be used", "entry", found.DN, "reason", err)
 		return account.Account{}, fmt.Errorf("ldap: %w: %w", directory.ErrNotFound, err)
 	}
 	return a, nil

@@ -39,7 +39,7 @@ var networks = []network{
 	},
 	{
 		"school", fixtures.SchoolSuffix, fixtures.School(fixtures.Clock, services), "ent-school",
-		[]string{"ent-valmont.example"}, directorytest.School(), []string{"legoff@example.org", "marc@example.org"},
+		[]string{"ent-valmont.example"}, directorytest.School(), []string{"legoff@example.org"},
 		func(string) string { return "F26x0001" },
 	},
 }

@@ -49,6 +49,9 @@ type Attributes struct {
 	// (R4); BirthName is the family name at birth.
 	Birth     []string `json:"birth"`
 	BirthName string   `json:"birthName"`
+	// MergedInto names the DN of the entry that an entry was merged into: its
+	// logins are names of that account, whose password counts.
+	MergedInto string `json:"mergedInto"`
 	// Emails and Phones are where rescue addresses are found, in the order in
 	// which they are offered (R20). "supannMailPrive{SECOURS}" takes the
 	// values labelled {SECOURS} only (SUPANN).
@@ -147,6 +150,7 @@ func (c Config) schema() (Schema, error) {
 			Language:   cmp.Or(mine.Attributes.Language, base.Attributes.Language),
 			Birth:      set(mine.Attributes.Birth, base.Attributes.Birth),
 			BirthName:  cmp.Or(mine.Attributes.BirthName, base.Attributes.BirthName),
+			MergedInto: cmp.Or(mine.Attributes.MergedInto, base.Attributes.MergedInto),
 			Emails:     set(mine.Attributes.Emails, base.Attributes.Emails),
 			Phones:     set(mine.Attributes.Phones, base.Attributes.Phones),
 			Release:    set(mine.Attributes.Release, base.Attributes.Release),

@@ -54,15 +54,11 @@ func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.A
 			return err
 		}
 		for _, found := range result.Entries {
-			if !matches(readEntry(found)) {
+			e := readEntry(found)
+			if !matches(e) || e.first(d.schema.Attributes.MergedInto) != "" {
 				continue
 			}
-			a, err := d.snapshot(found)
-			if err != nil {
-				d.log.Warn("ldap: an entry cannot be used", "entry", found.DN, "reason", err)
-				continue
-			}
-			if !each(a) {
+			if a, err := d.usable(found); err == nil && !each(a) {
 				return nil
 			}
 		}

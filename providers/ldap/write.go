@@ -48,11 +48,15 @@ func (k *desk) read(filter string) error {
 	request := k.dir.request(filter)
 	k.dir.dialer.observe("search")
 	result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
-	a, err := k.dir.pick(result, err)
+	found, err := k.dir.pick(result, err)
 	if err != nil {
 		return err
 	}
-	k.dn, k.entry = a.Handle, readEntry(result.Entries[0])
+	a, err := k.dir.usable(found)
+	if err != nil {
+		return err
+	}
+	k.dn, k.entry = found.DN, readEntry(found)
 	k.state = standing{a.Status, a.Reason, a.Ends}
 	return nil
 }

@@ -1,10 +1,12 @@
 // Package several makes one directory of several, each with its own people:
 // a university and a school network, staff and alumni.
 //
-// A login is looked up in all of them, one after the other; whoever is found
-// in two is found in none, as within one directory. Identifiers carry the name
-// of their directory, so that everything after the look-up goes to that one
-// alone. The names therefore must never change.
+// A login that ends in the realm of a directory ("@etu.univ.fr", or the code
+// of an establishment) is looked up in that one alone, which works while others
+// are down. Any other is looked up in all of them, one after the other; whoever
+// is found in two is found in none, as within one directory. Identifiers carry
+// the name of their directory, so that everything after the look-up goes to
+// that one alone. The names therefore must never change.
 package several
 
 import (
@@ -14,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -38,6 +41,13 @@ type Member struct {
 	// Name is a few lower-case letters, digits and hyphens. It becomes part of
 	// people's identifiers.
 	Name string `json:"name"`
+	// Realms are what follows the last @ of the logins that are looked up here
+	// and nowhere else: "etu.univ.fr", or a UAI such as "0990011Z". Several
+	// directories may share one.
+	Realms []string `json:"realms"`
+	// StripRealm looks up what stands before the @, for a directory that does
+	// not know the realm.
+	StripRealm bool `json:"stripRealm"`
 	// Directory is the section, with its own "type".
 	Directory json.RawMessage `json:"directory"`
 }
@@ -51,7 +61,7 @@ func (c Config) Open(ctx context.Context, env struct{}) (directory.Directory, er
 			_ = closeAll(named)
 			return nil, plugin.At(fmt.Sprintf("directories[%d].directory", i), err)
 		}
-		named = append(named, Named{m.Name, opened})
+		named = append(named, Named{m.Name, m.Realms, m.StripRealm, opened})
 	}
 	joined, err := Join(named...)
 	if err != nil {
@@ -61,10 +71,13 @@ func (c Config) Open(ctx context.Context, env struct{}) (directory.Directory, er
 	return joined, nil
 }
 
-// Named is a directory and the name it has among others.
+// Named is a directory and the name it has among others, with its realms as in
+// Member.
 type Named struct {
-	Name      string
-	Directory directory.Directory
+	Name       string
+	Realms     []string
+	StripRealm bool
+	Directory  directory.Directory
 }
 
 var goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -81,6 +94,14 @@ func Join(members ...Named) (directory.Directory, error) {
 			return nil, fmt.Errorf("the name %q must be of lower-case letters, digits and hyphens, and of one directory only", m.Name)
 		}
 		seen[m.Name] = true
+		for _, realm := range m.Realms {
+			if realm == "" || strings.ContainsAny(realm, "@ ") {
+				return nil, fmt.Errorf("the realm %q of %s must be what follows the @ of a login", realm, m.Name)
+			}
+		}
+		if m.StripRealm && len(m.Realms) == 0 {
+			return nil, fmt.Errorf("stripRealm of %s: it has no realms", m.Name)
+		}
 	}
 	return joined(members), nil
 }
@@ -116,26 +137,56 @@ func (j joined) route(id account.ID) (Named, account.ID, error) {
 	return Named{}, "", fmt.Errorf("several: %w", directory.ErrNotFound)
 }
 
-// Find implements directory.Reader. A member that does not answer is an
-// error: who is found elsewhere might have been ambiguous.
+// Find implements directory.Reader. Of those it asks a member that does not
+// answer is an error: who is found elsewhere might have been ambiguous.
 func (j joined) Find(ctx context.Context, login string) (account.Account, error) {
 	var found account.Account
-	for _, m := range j {
-		a, err := m.Directory.Find(ctx, login)
+	ambiguous := false
+	for _, m := range j.realm(login) {
+		a, err := m.Directory.Find(ctx, m.local(login))
 		switch {
 		case errors.Is(err, directory.ErrNotFound):
+			ambiguous = ambiguous || errors.Is(err, directory.ErrAmbiguous)
 		case err != nil:
 			return account.Account{}, fmt.Errorf("%s: %w", m.Name, err)
 		case found.ID != "":
-			return account.Account{}, fmt.Errorf("several directories know this login: %w", directory.ErrNotFound)
+			ambiguous = true
 		default:
 			found = m.mark(a)
 		}
 	}
-	if found.ID == "" {
+	switch {
+	case ambiguous:
+		return account.Account{}, fmt.Errorf("several: %w: %w", directory.ErrNotFound, directory.ErrAmbiguous)
+	case found.ID == "":
 		return account.Account{}, fmt.Errorf("several: %w", directory.ErrNotFound)
 	}
 	return found, nil
+}
+
+// realm are the members in which a login is looked up.
+func (j joined) realm(login string) []Named {
+	of := slices.DeleteFunc(slices.Clone(j), func(m Named) bool { return !m.has(login) })
+	if len(of) > 0 {
+		return of
+	}
+	return j
+}
+
+// has reports whether a login ends in one of the realms.
+func (m Named) has(login string) bool {
+	at := strings.LastIndexByte(login, '@')
+	return at >= 0 && slices.ContainsFunc(m.Realms, func(realm string) bool {
+		return strings.EqualFold(strings.TrimSpace(login[at+1:]), realm)
+	})
+}
+
+// local is a login as the member knows it.
+func (m Named) local(login string) string {
+	if m.StripRealm && m.has(login) {
+		return login[:strings.LastIndexByte(login, '@')]
+	}
+	return login
 }
 
 // Get implements directory.Reader.

@@ -59,6 +59,8 @@ func TestTwice_R2(t *testing.T) {
 	d := join(t, several.Named{Name: "one", Directory: one}, several.Named{Name: "two", Directory: two})
 	if a, err := d.Find(t.Context(), "elefevre"); !errors.Is(err, directory.ErrNotFound) {
 		t.Errorf("found %q, %v", a.ID, err)
+	} else if !errors.Is(err, directory.ErrAmbiguous) {
+		t.Errorf("%v; want it to say why, for the audit", err)
 	}
 	a, err := two.Find(t.Context(), "elefevre")
 	if err != nil {
@@ -107,6 +109,49 @@ func TestOneAway(t *testing.T) {
 	}
 }
 
+// A login that says where it belongs is looked up there alone.
+func TestRealms(t *testing.T) {
+	university, school := network(t, "university"), network(t, "school")
+	members := func(university, school directory.Directory) []several.Named {
+		return []several.Named{
+			{Name: "university", Realms: []string{"etu.univ-valmont.example", "univ-valmont.example"}, Directory: university},
+			{Name: "lycee", Realms: []string{"0990011Z"}, StripRealm: true, Directory: school},
+			{Name: "college", Realms: []string{"0990010Y"}, StripRealm: true, Directory: school},
+		}
+	}
+	whole := join(t, members(university, school)...)
+	for login, want := range map[string]string{
+		"elodie.lefevre@etu.univ-valmont.example": "university/",
+		"ELODIE.LEFEVRE@ETU.UNIV-VALMONT.EXAMPLE": "university/",
+		"elefevre@univ-valmont.example":           "university/",
+		"elefevre":                                "university/",
+		"lea.dalmeida@0990011Z":                   "lycee/",
+		"lea.dalmeida@0990010y ":                  "college/",
+		"lea.dalmeida":                            "", // two directories know her: R2
+		"elefevre@0990011Z":                       "",
+		"lea.dalmeida@univ-valmont.example":       "",
+		"lea.dalmeida@":                           "",
+		"@0990011Z":                               "",
+		"lea.dalmeida@0990011Z@0990010Y":          "",
+	} {
+		a, err := whole.Find(t.Context(), login)
+		if want == "" && !errors.Is(err, directory.ErrNotFound) || want != "" && (err != nil || !strings.HasPrefix(string(a.ID), want)) {
+			t.Errorf("%s: %q, %v; want %q", login, a.ID, err, want)
+		}
+	}
+
+	// Without the school, whoever belongs to the university logs in.
+	part := join(t, members(university, away{})...)
+	if _, err := part.Find(t.Context(), "elefevre@univ-valmont.example"); err != nil {
+		t.Errorf("by the realm: %v", err)
+	}
+	for _, login := range []string{"elefevre", "lea.dalmeida@0990011Z"} {
+		if _, err := part.Find(t.Context(), login); !errors.Is(err, directory.ErrUnavailable) {
+			t.Errorf("%s: %v; want ErrUnavailable", login, err)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	plugins := several.Plugins{
 		"memory": func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{Now: clock} },
@@ -131,6 +176,8 @@ func TestConfig(t *testing.T) {
 		"directories[1].dir: unknown key":             strings.Replace(section, `"ent", "directory"`, `"ent", "dir"`, 1),
 		`directories: the name "Univ" must be`:        strings.Replace(section, `"univ"`, `"Univ"`, 1),
 		`directories: the name "univ" must be`:        strings.Replace(section, `"ent"`, `"univ"`, 1),
+		`directories: the realm "a@b" of ent`:         strings.Replace(section, `"ent",`, `"ent", "realms": ["a@b"],`, 1),
+		"directories: stripRealm of ent":              strings.Replace(section, `"ent",`, `"ent", "stripRealm": true,`, 1),
 		"directories[1].directory: fixtures: none is": strings.Replace(section, `["school"]`, `["hospital"]`, 1),
 	} {
 		_, err := plugins.Open(t.Context(), []byte(wrong), struct{}{})

@@ -128,6 +128,9 @@ func nobody(t *testing.T, h Harness) {
 		if !errors.Is(err, directory.ErrNotFound) {
 			t.Errorf("Find(%.40q) = %q, %v; want ErrNotFound", login, a.Login, err)
 		}
+		if errors.Is(err, directory.ErrAmbiguous) != slices.Contains(h.Ambiguous, login) {
+			t.Errorf("Find(%.40q): %v; whether it is ambiguous must be known", login, err)
+		}
 	}
 }
 

@@ -100,8 +100,7 @@ func School() []Person {
 		p("anne.legoff", "legoff@example.org"),                                               // S12
 		p("yann.legoff", "yann@example.net"),                                                 // S13
 		p("lucie.tante", "lucie@example.org"),                                                // S14
-		p("marc.haddad", "marc@example.org"),                                                 // S15
-		p("marc.haddad2", "marc@example.org"),                                                // S16
+		also(p("marc.haddad", "marc@example.org"), "marc.haddad2", "marc@example.org"),       // S15, and S16 who was merged into it
 		p("sophie.dubois-garin", "sophie@example.org"),                                       // S20
 		p("ahmed.elidrissi", "ahmed@example.org"),                                            // S21
 		p("helene.roy", "helene@example.org"),                                                // S22
@@ -127,7 +126,7 @@ var births = map[string]string{
 	"eloise.martin": "2010-09-01", "eloise.martin2": "2010-09-01", "karim.haddad": "2008-01-15",
 	"jade.o-connor": "2012-03-21", "claire.dalmeida": "1980-10-10", "said.benyoussef": "1978-06-06",
 	"anne.legoff": "1982-12-12", "yann.legoff": "1981-04-01", "lucie.tante": "1975-03-03",
-	"marc.haddad": "1970-01-02", "marc.haddad2": "1970-01-02", "sophie.dubois-garin": "1984-09-19",
+	"marc.haddad": "1970-01-02", "sophie.dubois-garin": "1984-09-19",
 	"ahmed.elidrissi": "1990-08-08", "helene.roy": "1977-07-07", "bruno.direx": "1968-02-02",
 	"nadia.adml": "1986-05-25", "olivier.remp": "1993-10-30",
 }
