@@ -25,6 +25,9 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// MarshalJSON writes what UnmarshalJSON reads.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
 // Or returns the duration, or the default when unset.
 func (d Duration) Or(unset time.Duration) time.Duration {
 	if d == 0 {

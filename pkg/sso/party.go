@@ -22,6 +22,9 @@ type RelyingParty struct {
 	// Access is who may enter, among those whose account allows a login at
 	// all; everybody when it is left out (requirement R57).
 	Access account.Condition `json:"access,omitzero"`
+	// MaxAge is how long ago people may have given their password when they
+	// enter; as long as the session lasts by default.
+	MaxAge plugin.Duration `json:"maxAge,omitempty"`
 	// User is the name under which it knows people: the login by default.
 	User User `json:"user,omitzero"`
 	// Attributes are what the application is told beyond the name of the
@@ -67,6 +70,16 @@ func (p RelyingParty) Admit(a account.Account, now time.Time) (why account.Reaso
 		return account.ReasonApplication
 	}
 	return account.ReasonNone
+}
+
+// Freshness is how long ago the credentials may have been given: MaxAge, or
+// what the application asks for, whichever is shorter. Zero is no limit.
+func (p RelyingParty) Freshness(asked time.Duration) time.Duration {
+	own := p.MaxAge.Or(asked)
+	if asked > 0 && asked < own {
+		return asked
+	}
+	return own
 }
 
 // Told is what an application is told under one name.

@@ -153,6 +153,26 @@ func TestAdmitByAccess(t *testing.T) {
 	}
 }
 
+// The stricter of what the application asks and what its configuration wants.
+func TestFreshness(t *testing.T) {
+	for _, c := range []struct {
+		own         string
+		asked, want time.Duration
+	}{{"0s", 0, 0}, {"0s", time.Hour, time.Hour}, {"10m", 0, 10 * time.Minute}, {"10m", time.Hour, 10 * time.Minute}, {"10m", time.Minute, time.Minute}} {
+		p := party(t, `{"name": "P", "maxAge": "`+c.own+`"}`)
+		if got := p.Freshness(c.asked); got != c.want {
+			t.Errorf("of %s, asked for %v: %v, want %v", c.own, c.asked, got, c.want)
+		}
+		text, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(p, party(t, string(text))); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+}
+
 func TestPartyIsChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		`{}`:                                     "name: is missing",

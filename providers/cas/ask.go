@@ -97,7 +97,7 @@ func (a ask) url() string {
 func (a ask) demand() login.Request {
 	req := login.Request{URL: a.url(), Fresh: a.renew, Echo: url.Values{}}
 	if a.party != nil {
-		req.Party, req.Targets = a.party.Name, []string{a.service.String()}
+		req.Party, req.Targets, req.MaxAge = a.party.Name, []string{a.service.Bare()}, a.party.Freshness(0)
 		req.Echo.Set("service", a.service.String())
 	}
 	if a.warn {

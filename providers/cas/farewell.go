@@ -29,7 +29,7 @@ const (
 // visit has the session remember a ticket of a service that wants to know the
 // end.
 func (p *protocol) visit(s *session.Session, a ask, ticket string) {
-	data := map[string]string{visitTicket: ticket, visitURL: a.service.String()}
+	data := map[string]string{visitTicket: ticket, visitURL: a.service.Bare()}
 	if to := a.party.Logout.URL; to != "" {
 		data[visitURL] = to
 	}

@@ -45,7 +45,7 @@ func (p *protocol) warn(w http.ResponseWriter, r *http.Request, a ask, s *sessio
 			Destination: a.party.Name,
 			Action:      proceedPath,
 			Hidden:      []render.Field{{Name: sso.FieldState, Value: p.env.Keys.Box("cas warning").Seal(plain, "")}},
-			FormTargets: []string{a.service.String()},
+			FormTargets: []string{a.service.Bare()},
 			NoDoors:     true,
 		},
 	})

@@ -70,7 +70,7 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	demand := login.Request{
 		URL: withQuery(pathAuthorize, again), Party: a.client.Name, Targets: []string{a.redirectURI},
-		Fresh: a.fresh, MaxAge: a.maxAge, Login: a.login,
+		Fresh: a.fresh, MaxAge: a.client.Freshness(a.maxAge), Login: a.login,
 	}
 	s := p.session(w, r, a, demand)
 	if s == nil || !p.welcome(w, r, a, s) || !p.consented(w, r, a, s, demand.URL) {
