@@ -69,6 +69,8 @@ type Config struct {
 	// Preset is a schema by name, "inetorgperson" when unset; see Presets.
 	Preset string `json:"preset"`
 	Schema
+	// Groups are those of an account that other entries list.
+	Groups Groups `json:"groups"`
 	// OwnDomains are the institution's mail domains: an address there is not a
 	// rescue address (requirement R20).
 	OwnDomains []string `json:"ownDomains"`
@@ -165,6 +167,10 @@ func (c Config) open() (*dir, error) {
 	if (c.WriteDN == "") != c.WritePassword.Empty() {
 		return nil, errors.New("writeDN, writePassword: one of the two is missing")
 	}
+	groups, err := c.Groups.complete()
+	if err != nil {
+		return nil, err
+	}
 	if c.Delegate != nil {
 		if err := c.Delegate.check(); err != nil {
 			return nil, err
@@ -187,6 +193,7 @@ func (c Config) open() (*dir, error) {
 		scope:      scope,
 		lookup:     parseLookup(schema.Attributes.Lookup),
 		searched:   parseSearched(schema.Attributes.Search),
+		groups:     groups,
 		ownDomains: c.OwnDomains,
 		absent:     cmp.Or(c.AbsentState, account.Active),
 		lockout:    time.Duration(c.LockoutDuration),

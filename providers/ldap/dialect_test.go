@@ -23,6 +23,7 @@ import (
 	"github.com/loge-idp/loge/providers/memory/fixtures"
 
 	goldap "github.com/go-ldap/ldap/v3"
+	"github.com/google/go-cmp/cmp"
 )
 
 // entries are those of the embedded directory, to be put into another, with
@@ -388,6 +389,31 @@ func sambaPolicy(t *testing.T, admin *goldap.Conn, config ldap.Config) {
 	if err := try("Choisi-2026"); err != nil {
 		t.Errorf("after the change: %v", err)
 	}
+
+	inner := addADGroup(t, admin, "inner", sambatest.Suffix, dn)
+	outer := addADGroup(t, admin, "outer", sambatest.Suffix, inner)
+	ring := goldap.NewModifyRequest(inner, nil)
+	ring.Add("member", []string{outer}) // a ring
+	must(t, admin.Modify(ring))
+	config.Groups = ldap.Groups{Base: sambatest.Suffix, Filter: "(objectClass=group)", InChain: true}
+	a, err = open(t, config).Find(t.Context(), "jo")
+	must(t, err)
+	slices.Sort(a.Attributes["groups"])
+	if diff := cmp.Diff([]string{"inner", "outer"}, a.Attributes["groups"]); diff != "" {
+		t.Errorf("groups in chain: %s", diff)
+	}
+}
+
+// addADGroup makes a group of a domain.
+func addADGroup(t *testing.T, admin *goldap.Conn, name, base string, members ...string) string {
+	t.Helper()
+	dn := "CN=" + name + "," + base
+	add := goldap.NewAddRequest(dn, nil)
+	add.Attribute("objectClass", []string{"group"})
+	add.Attribute("sAMAccountName", []string{name})
+	add.Attribute("member", members)
+	must(t, admin.Add(add))
+	return dn
 }
 
 // fileTime is an instant as Active Directory writes it.

@@ -27,6 +27,7 @@ type dir struct {
 	lookup     []lookup
 	searched   searched
 	attributes []string // what a search asks for
+	groups     Groups
 	ownDomains []string
 	absent     account.Status
 	lockout    lockout
@@ -197,13 +198,29 @@ func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
 		}
 		principal := readEntry(found).first(d.schema.Attributes.MergedInto)
 		if principal == "" {
-			return d.usable(found)
+			return d.member(ctx, found)
 		}
 		request = d.request("")
 		request.BaseDN, request.Scope = principal, goldap.ScopeBaseObject
 	}
 	d.log.Warn("ldap: merged entries lead to no account", "last", request.BaseDN)
 	return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+}
+
+// member is the account of an entry, with its groups.
+func (d *dir) member(ctx context.Context, found *goldap.Entry) (account.Account, error) {
+	a, err := d.usable(found)
+	if err != nil || d.groups.Base == "" {
+		return a, err
+	}
+	groups, err := d.groupsOf(ctx, found.DN)
+	if err != nil {
+		return account.Account{}, err
+	}
+	if len(groups) > 0 {
+		a.Attributes[d.groups.Attribute] = groups
+	}
+	return a, nil
 }
 
 // maxMerges is how many entries are read on the way from one that was merged
