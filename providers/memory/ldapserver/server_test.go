@@ -1,11 +1,6 @@
 package ldapserver_test
 
 import (
-	"errors"
-	"net"
-	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -310,53 +305,6 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	all.Wait()
-}
-
-// Real clients are pointed at it: ldapsearch, ldappasswd, ldapwhoami.
-func TestRealClients(t *testing.T) {
-	for _, program := range []string{"ldapsearch", "ldappasswd", "ldapwhoami"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatal(err)
-			}
-			t.Skipf("%v: install ldap-utils", err)
-		}
-	}
-	s := start(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		l.Close()
-		if err := <-done; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Serve ended: %v", err)
-		}
-	})
-	url := "ldap://" + l.Addr().String()
-	run := func(program string, args ...string) string {
-		t.Helper()
-		out, err := exec.Command(program, append([]string{"-H", url, "-x"}, args...)...).CombinedOutput()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", program, err, out)
-		}
-		return string(out)
-	}
-	rw := []string{"-D", fixtures.WriterDN(suffix), "-w", services.Writer}
-	out := run("ldapsearch", append(slices.Clone(rw), "-LLL", "-b", people, "(supannAliasLogin=Elodie.*)", "sn", "mail")...)
-	if !strings.Contains(out, "mail: elodie.lefevre@etu.univ-valmont.example") || !strings.Contains(out, "sn:: TGVmw6h2cmU=") {
-		t.Errorf("ldapsearch: %s", out)
-	}
-	dn := "uid=elefevre," + people
-	run("ldappasswd", append(slices.Clone(rw), "-s", "changed by ldappasswd", dn)...)
-	if out := run("ldapwhoami", "-D", dn, "-w", "changed by ldappasswd"); out != "dn:"+dn+"\n" {
-		t.Errorf("ldapwhoami: %s", out)
-	}
-	if out := run("ldapsearch", "-LLL", "-s", "base", "-b", "", "supportedExtension"); !strings.Contains(out, "1.3.6.1.4.1.4203.1.11.1") {
-		t.Errorf("root DSE: %s", out)
-	}
 }
 
 func TestLDIFErrors(t *testing.T) {
