@@ -209,3 +209,19 @@ func TestCharter(t *testing.T) {
 		t.Error("a reset asks for the charter")
 	}
 }
+
+// A method of somebody else's, on the page that a kiosk opens.
+func TestMethodOfOnesOwn(t *testing.T) {
+	h := whole(t)
+	weak, err := (&birthdate.Config{Weak: true}).Open(t.Context(), recovery.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.portal.Recovery.Methods[len(h.portal.Recovery.Methods)-1] = weak
+	b := h.browser()
+	b.get("/code?by=birthdate").is(t, http.StatusOK)
+	b.get("/code?by=nothing").is(t, http.StatusOK).has(t, "12")
+	b.post("/code?by=birthdate", "username", "newby", "code", "21/05/2007").is(t, http.StatusBadRequest).has(t, `value="21/05/2007"`)
+	b.post("/code?by=birthdate", "username", "alice", "code", "20/05/2007").is(t, http.StatusBadRequest)
+	b.leads(b.post("/code?by=birthdate", "username", "newby", "code", "20/05/2007"), "/recover/password").is(t, http.StatusOK)
+}

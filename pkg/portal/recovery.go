@@ -206,7 +206,7 @@ func (p *Portal) code(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showCode(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Code{Username: r.PostFormValue("username"), Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(),
+	p.Pages.Render(w, r, status, render.Code{Username: r.PostFormValue("username"), Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(), By: p.by(r),
 		Frame: render.Frame{Step: 2, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
@@ -221,9 +221,20 @@ func (p *Portal) postCode(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	p.answer(w, r, recovery.Reply{Login: r.PostFormValue("username"), Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
+	p.answer(w, r, recovery.Reply{Method: p.by(r), Login: r.PostFormValue("username"), Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
+		if alert.Key == render.AlertBadCode && p.by(r) != "" {
+			alert = &render.Alert{Key: render.AlertBadAnswer, Field: "code"}
+		}
 		p.showCode(w, r, status, alert)
 	})
+}
+
+// by is the method that a kiosk or a site's own page chose by /code?by=…
+func (p *Portal) by(r *http.Request) string {
+	if name := r.URL.Query().Get("by"); p.Recovery.Asks(name) {
+		return name
+	}
+	return ""
 }
 
 // link is where the links of messages lead. The first request takes the token

@@ -283,9 +283,6 @@ func (f *Flow) accept(ctx context.Context, t attempt, reply Reply, held *proven)
 	} else {
 		maps.Copy(added, store.Fields{fieldAccount: string(t.account.ID), fieldPurpose: string(t.purpose),
 			fieldReturn: out.Return, fieldLanguage: cmp.Or(t.fields[fieldLanguage], reply.Language)})
-		if t.purpose == Contact {
-			added[fieldAttempt] = t.id
-		}
 		proof, record := f.proofs().Issue(store.Key{}, added)
 		if err := f.Store.Do(ctx, record); err != nil {
 			return Proven{}, err

@@ -71,6 +71,20 @@ func (f *Flow) BeginContact(ctx context.Context, who account.Account, c Change, 
 // that was proved. Errors: ErrWrong, *SlowDown, directory.ErrConflict, or one
 // that wraps store.ErrUnavailable or directory.ErrUnavailable.
 func (f *Flow) CompleteContact(ctx context.Context, who account.ID, r Reply) (account.Contact, error) {
+	t := attempt{}
+	if isAttempt(r.Attempt) {
+		var err error
+		if t, err = f.read(ctx, r.Attempt); err != nil {
+			return account.Contact{}, err
+		}
+	}
+	if t.account.ID != who || t.purpose != Contact {
+		return account.Contact{}, ErrWrong
+	}
+	change, err := f.openChange(t.fields[fieldNew], t.id)
+	if err != nil {
+		return account.Contact{}, ErrWrong
+	}
 	proven, err := f.Answer(ctx, Reply{Attempt: r.Attempt, Code: r.Code, Source: r.Source, Address: r.Address})
 	if err != nil {
 		return account.Contact{}, err
@@ -79,25 +93,14 @@ func (f *Flow) CompleteContact(ctx context.Context, who account.ID, r Reply) (ac
 	if err != nil {
 		return account.Contact{}, err
 	}
-	if p.purpose != Contact || p.account.ID != who {
-		return account.Contact{}, ErrWrong
-	}
-	read := &store.Read{Key: key(p.fields[fieldAttempt])}
-	if err := f.Store.Do(ctx, read); err != nil {
-		return account.Contact{}, err
-	}
-	c, err := f.openChange(read.Fields[fieldNew], p.fields[fieldAttempt])
-	if err != nil {
-		return account.Contact{}, ErrWrong
-	}
 	if take, err := f.proofs().Redeem(ctx, proven.Proof); err != nil || take.Outcome != store.Taken {
 		return account.Contact{}, errors.Join(ErrWrong, err)
 	}
-	if c.From == c.To {
+	if change.From == change.To {
 		f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "confirmed", Account: who, Address: r.Address})
-		return c.To, nil
+		return change.To, nil
 	}
-	return c.To, f.ReplaceContact(ctx, p.account, c, "", r.Address)
+	return change.To, f.ReplaceContact(ctx, p.account, change, "", r.Address)
 }
 
 // ReplaceContact writes a change of rescue address, ends what was begun with

@@ -111,7 +111,7 @@ func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
 	if err := f.Store.Do(ctx, current); err != nil {
 		return none, err
 	}
-	name := t.method.Name()
+	name := slot(t.method.Name(), t.purpose)
 	switch used := t.fields[fieldUsed]; {
 	case used != "":
 		t.fate, t.at = Used, unixTime(used)

@@ -75,7 +75,7 @@ func (f *Flow) proof(ctx context.Context, text string) (proven, error) {
 		return proven{}, err
 	}
 	for name, id := range read.Fields {
-		if method, ok := strings.CutPrefix(name, provedBy); ok && current.Fields[method] == id {
+		if method, ok := strings.CutPrefix(name, provedBy); ok && current.Fields[slot(method, p.purpose)] == id {
 			p.by[method] = id
 		}
 	}

@@ -174,6 +174,15 @@ func currentKey(id account.ID) store.Key {
 	return store.Key{Tag: "r-" + secret.Hash(string(id))[:22], Name: "current"}
 }
 
+// slot is the field of currentKey's record for attempts of a method. Proving a
+// new address stands beside recovery: neither ends the other.
+func slot(method string, p Purpose) string {
+	if p == Contact {
+		return "contact " + method
+	}
+	return method
+}
+
 // nameKey leads from a typed identifier to the attempt last begun for it.
 func nameKey(login string) store.Key {
 	return store.Key{Tag: "n-" + secret.Hash(fold(login))[:22], Name: "attempt"}

@@ -114,12 +114,16 @@ type world struct {
 	advance func(time.Duration)
 	mails   chan mail.Message
 	fail    atomic.Int32 // how many of the next messages are not taken
+	refuse  string       // the address that is refused for good
 }
 
 func (w *world) Send(_ context.Context, m mail.Message) error {
 	w.mails <- m
 	if w.fail.Add(-1) >= 0 {
 		return errors.New("busy")
+	}
+	if m.To == w.refuse {
+		return mail.ErrRefused
 	}
 	return m.Check()
 }

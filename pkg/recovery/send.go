@@ -224,14 +224,15 @@ func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
 // opening are the operations by which the attempt that bears these fields
 // becomes the one of its account and method.
 func (f *Flow) opening(id string, added store.Fields, terms Terms) []store.Op {
-	attempt, current, method := key(id), currentKey(account.ID(added[fieldAccount])), added[fieldMethod]
+	attempt, current := key(id), currentKey(account.ID(added[fieldAccount]))
+	slot := slot(added[fieldMethod], Purpose(added[fieldPurpose]))
 	return []store.Op{
 		&store.Write{Key: attempt, Fields: added},
 		&store.Create{Key: openKey(id), Fields: store.Fields{fieldAttempt: id}, TTL: terms.Link, Under: attempt.Name},
 		&store.Create{Key: codeKey(id), Fields: store.Fields{fieldAttempt: id}, TTL: terms.Code, Under: attempt.Name},
-		&store.Create{Key: current, Fields: store.Fields{method: id}, TTL: currentLife},
+		&store.Create{Key: current, Fields: store.Fields{slot: id}, TTL: currentLife},
 		&store.Read{Key: current, Extend: currentLife},
-		&store.Write{Key: current, Fields: store.Fields{method: id, method + " at": added[fieldSent]}},
+		&store.Write{Key: current, Fields: store.Fields{slot: id, slot + " at": added[fieldSent]}},
 	}
 }
 

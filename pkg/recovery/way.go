@@ -152,6 +152,12 @@ func (f *Flow) Channels() (names []string) {
 // Letters reports whether codes are handed over here.
 func (f *Flow) Letters() bool { return slices.ContainsFunc(f.Methods, isHanded) }
 
+// Asks reports whether a method of this name asks for something.
+func (f *Flow) Asks(name string) bool {
+	m, ok := f.method(name)
+	return ok && isAsked(m)
+}
+
 // Identifies returns the method that can tell who somebody is without a login;
 // nil when there is none.
 func (f *Flow) Identifies() Identifying {

@@ -343,6 +343,9 @@ type Code struct {
 	Frame
 	Username, Code string
 	Letters        bool // codes of letters are typed here too
+	// By is the method that asks for something else than a code, worded by
+	// method.<by>.label and .hint; empty for a code.
+	By string
 }
 
 // More asks for what is still to be proved. Each way posts method and, where

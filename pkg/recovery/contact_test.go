@@ -1,0 +1,309 @@
+package recovery_test
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/secret"
+)
+
+// wide is a directory that can be looked through and edited.
+type wide struct{ *people }
+
+func (d wide) Search(_ context.Context, q directory.Query, each func(account.Account) bool) error {
+	d.mu.Lock()
+	var found []account.Account
+	for _, a := range d.accounts {
+		if a.Login == q.Text || slices.Contains(a.Attributes["number"], q.Text) || slices.ContainsFunc(a.Contacts, func(c account.Contact) bool { return c.Value == q.Text }) {
+			found = append(found, a)
+		}
+	}
+	d.mu.Unlock()
+	for _, a := range found {
+		if !each(a) {
+			break
+		}
+	}
+	return nil
+}
+
+func (d wide) Replace(_ context.Context, id account.ID, from, to account.Contact) error {
+	err := directory.ErrConflict
+	d.change(strings.TrimPrefix(string(id), "id-"), func(a *account.Account) {
+		if from == (account.Contact{}) {
+			a.Contacts, err = append(slices.Clone(a.Contacts), to), nil
+			return
+		}
+		if i := slices.Index(a.Contacts, from); i >= 0 {
+			a.Contacts, err = slices.Clone(a.Contacts), nil
+			a.Contacts[i] = to
+		}
+	})
+	return err
+}
+
+func (wide) Edit(context.Context, account.ID, string, []string, []string) error { return nil }
+
+var inCodeMail = regexp.MustCompile(`(?m)^(\d{6})$`)
+
+// changing is a world in which alice is about to change a rescue address.
+func changing(t *testing.T) (w *world, change recovery.Change, begun recovery.Begun, code string) {
+	t.Helper()
+	w = start(t)
+	w.flow.Directory, w.flow.Undo = wide{w.people}, "https://login.example/recover/undo?t="
+	alice := w.people.accounts["alice"]
+	change = recovery.Change{From: alice.Contacts[0], To: account.Contact{Kind: account.Email, Value: "new@home.example", Label: "SECOURS"}}
+	begun, err := w.flow.BeginContact(t.Context(), alice, change, "en", "x", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := <-w.mails
+	w.settled(t)
+	if m.To != "new@home.example" || len(w.mails) != 0 || strings.Contains(m.Text, "https://login.example/recover/link") {
+		t.Fatalf("sent to %s: %s", m.To, m.Text)
+	}
+	return w, change, begun, inCodeMail.FindString(m.Text)
+}
+
+// R25, R-REC-29: a new address is proved before it counts, the old ones are
+// told, and may take it back for 72 hours.
+func TestContact(t *testing.T) {
+	w, change, begun, code := changing(t)
+	contacts := func() []account.Contact { return w.people.accounts["alice"].Contacts }
+	for _, wrong := range []struct {
+		who  account.ID
+		code string
+	}{{"id-alice", "000000"}, {"id-newcomer", code}} {
+		if _, err := w.flow.CompleteContact(t.Context(), wrong.who, recovery.Reply{Attempt: begun.Attempt, Code: wrong.code, Source: "x"}); !errors.Is(err, recovery.ErrWrong) {
+			t.Errorf("%v: %v", wrong, err)
+		}
+	}
+	if contacts()[0] != change.From {
+		t.Fatal("changed without a proof")
+	}
+	open := w.proof(t, "alice") // begun with the old addresses
+	if got, err := w.flow.CompleteContact(t.Context(), "id-alice", recovery.Reply{Attempt: begun.Attempt, Code: code, Source: "x"}); err != nil || got != change.To {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if contacts()[0] != change.To {
+		t.Error("not changed")
+	}
+	if _, err := w.flow.Proven(t.Context(), open); !errors.Is(err, recovery.ErrNoProof) {
+		t.Errorf("R-REC-09: what was begun before: %v", err)
+	}
+	w.settled(t)
+	told, token := map[string]bool{}, ""
+	for len(w.mails) > 0 {
+		m := <-w.mails
+		told[m.To] = true
+		_, token, _ = strings.Cut(m.Text, "undo?t=")
+		token, _, _ = strings.Cut(token, "\n")
+		if strings.Contains(m.Text, "new@home.example") || !strings.Contains(m.Text, "n••••@h••••") {
+			t.Errorf("the notice says %s", m.Text)
+		}
+	}
+	if len(told) != 3 || told["new@home.example"] || !told["a@home.example"] {
+		t.Errorf("told %v", told)
+	}
+	w.advance(71 * time.Hour)
+	if good, err := w.flow.Undoable(t.Context(), token); err != nil || !good || contacts()[0] != change.To {
+		t.Fatalf("looking: %v, %v", good, err)
+	}
+	if err := w.flow.UndoContact(t.Context(), token, ""); err != nil || contacts()[0] != change.From {
+		t.Errorf("%v, now %v", err, contacts())
+	}
+	if err := w.flow.UndoContact(t.Context(), token, ""); !errors.Is(err, recovery.ErrNoProof) {
+		t.Errorf("undone twice: %v", err)
+	}
+}
+
+// The code of an address opens nothing else.
+func TestContactProofIsForContactsOnly(t *testing.T) {
+	w, _, begun, code := changing(t)
+	proven, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.flow.Complete(t.Context(), proven.Proof, secret.New(good), ""); err == nil || len(w.people.set) != 0 {
+		t.Errorf("a password was set by the code of a new address: %v", err)
+	}
+	if _, err := w.flow.Unlock(t.Context(), proven.Proof, ""); err == nil {
+		t.Error("unlocked by the code of a new address")
+	}
+}
+
+// An edit that lost its race changes nothing, and keeps the way back good.
+func TestUndoConflict(t *testing.T) {
+	w, change, begun, code := changing(t)
+	if _, err := w.flow.CompleteContact(t.Context(), "id-alice", recovery.Reply{Attempt: begun.Attempt, Code: code, Source: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	_, token, _ := strings.Cut((<-w.mails).Text, "undo?t=")
+	token, _, _ = strings.Cut(token, "\n")
+	if err := (wide{w.people}).Replace(t.Context(), "id-alice", change.To, account.Contact{Kind: account.Email, Value: "third@home.example"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.flow.UndoContact(t.Context(), token, ""); !errors.Is(err, directory.ErrConflict) {
+		t.Errorf("%v", err)
+	}
+	if good, err := w.flow.Undoable(t.Context(), token); err != nil || !good {
+		t.Errorf("%v, %v", good, err)
+	}
+}
+
+// family is a world in which three accounts share an address.
+func family(t *testing.T) *world {
+	t.Helper()
+	w := start(t)
+	w.flow.Directory = wide{w.people}
+	for i, given := range []string{"Loïc", "Zoé", "Anne"} {
+		login := []string{"lmartin", "zmartin", "amartin"}[i]
+		w.people.accounts[login] = account.Account{ID: account.ID("id-" + login), Login: login, Logins: []string{login}, GivenName: given, FamilyName: "Martin",
+			Status: account.Active, Contacts: []account.Contact{{Kind: account.Email, Value: "famille@home.example"}}}
+	}
+	w.people.change("amartin", func(a *account.Account) { a.Status, a.Reason = account.Disabled, account.ReasonClosed })
+	return w
+}
+
+var inFamily = regexp.MustCompile(`: (\w+)\n.*\n.*link\?t=(\w+)\n.*\n(\d{6})`)
+
+func members(t *testing.T, m mail.Message) map[string][2]string {
+	t.Helper()
+	out := map[string][2]string{}
+	for _, found := range inFamily.FindAllStringSubmatch(m.Text, -1) {
+		out[found[1]] = [2]string{found[2], found[3]}
+	}
+	return out
+}
+
+// R22: one mail, a link and a code for each account that may be recovered.
+func TestFamily(t *testing.T) {
+	for name, reply := range map[string]func(b recovery.Begun, own [2]string) recovery.Reply{
+		"link": func(_ recovery.Begun, own [2]string) recovery.Reply { return recovery.Reply{Link: own[0]} },
+		"code": func(b recovery.Begun, own [2]string) recovery.Reply {
+			return recovery.Reply{Attempt: b.Attempt, Code: own[1]}
+		},
+		"code and address": func(_ recovery.Begun, own [2]string) recovery.Reply {
+			return recovery.Reply{Login: "Famille@home.example", Code: own[1]}
+		},
+		"code and login": func(_ recovery.Begun, own [2]string) recovery.Reply {
+			return recovery.Reply{Login: "zmartin", Code: own[1]}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := family(t)
+			begun := w.begin(t, "famille@home.example")
+			m := <-w.mails
+			w.settled(t)
+			found := members(t, m)
+			if len(w.mails) != 0 || len(found) != 2 || found["zmartin"][0] == "" || found["lmartin"][0] == "" || !strings.Contains(m.Text, "Zoé M.") || strings.Contains(m.Text, "Martin") {
+				t.Fatalf("%d more mails, %v in %s", len(w.mails), found, m.Text)
+			}
+			proven, err := w.answer(t, reply(begun, found["zmartin"]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.flow.Complete(t.Context(), proven.Proof, secret.New(good), ""); err != nil || !slices.Equal(w.people.set, []string{"zmartin"}) {
+				t.Errorf("%v, set for %v", err, w.people.set)
+			}
+			if _, err := w.answer(t, recovery.Reply{Link: found["lmartin"][0]}); err != nil {
+				t.Errorf("the other account's: %v", err)
+			}
+		})
+	}
+}
+
+// R22, R33: bounds are for the address and for each account.
+func TestFamilyIsBounded(t *testing.T) {
+	w := family(t)
+	for range 3 {
+		w.begin(t, "famille@home.example")
+		w.settled(t)
+	}
+	if len(w.mails) != 3 {
+		t.Fatalf("%d mails", len(w.mails))
+	}
+	w.begin(t, "lmartin")
+	w.begin(t, "famille@home.example")
+	w.settled(t)
+	if len(w.mails) != 3 {
+		t.Error("more than three an hour to one address")
+	}
+}
+
+// A repetition after a fault is the same message.
+func TestFamilyRepeats(t *testing.T) {
+	w := family(t)
+	w.fail.Store(1)
+	w.begin(t, "famille@home.example")
+	first := members(t, <-w.mails)
+	for len(w.mails) == 0 {
+		w.advance(30 * time.Second)
+		w.flow.Outbox.Nudge()
+		time.Sleep(5 * time.Millisecond)
+	}
+	if second := members(t, <-w.mails); len(first) != 2 || first["zmartin"] != second["zmartin"] || first["lmartin"] != second["lmartin"] {
+		t.Errorf("%v and %v", first, second)
+	}
+}
+
+// R2: two matches of anything but an address on file are none.
+func TestAmbiguousIsNone(t *testing.T) {
+	w := family(t)
+	for _, login := range []string{"martin", "famille@elsewhere.example", "@", "*@home.example"} {
+		w.begin(t, login)
+	}
+	w.settled(t)
+	if len(w.mails) != 0 {
+		t.Errorf("%d messages left", len(w.mails))
+	}
+}
+
+// R20: the first address, and for the next request the next; R23: one that
+// refuses is left out at once.
+func TestAddressesTakeTurns(t *testing.T) {
+	w := start(t)
+	var to []string
+	for range 3 {
+		w.begin(t, "alice")
+		to = append(to, (<-w.mails).To)
+		w.settled(t)
+	}
+	if got := strings.Join(to, " "); got != "a@home.example a@work.example a@home.example" {
+		t.Errorf("sent to %s", got)
+	}
+
+	w = start(t)
+	dead := w.people.accounts["alice"].Contacts[0]
+	if err := w.flow.Doubt(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	w.begin(t, "alice")
+	if m := <-w.mails; m.To != "a@work.example" {
+		t.Errorf("sent to %s", m.To)
+	}
+
+	w = start(t)
+	w.refuse = dead.Value
+	begun := w.begin(t, "alice")
+	if m := <-w.mails; m.To != dead.Value {
+		t.Errorf("first to %s", m.To)
+	}
+	m := <-w.mails
+	w.settled(t)
+	if doubtful, err := w.flow.Doubtful(t.Context(), w.people.accounts["alice"].Contacts); err != nil || !slices.Equal(doubtful, []account.Contact{dead}) {
+		t.Errorf("doubtful %v, %v", doubtful, err)
+	}
+	if _, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: inMail.FindStringSubmatch(m.Text)[2]}); err != nil || m.To != "a@work.example" {
+		t.Errorf("sent to %s, %v", m.To, err)
+	}
+}
