@@ -210,6 +210,7 @@ type world struct {
 	store  *faulty
 	people *people
 	keys   *secret.Keyring
+	ring   *signing.Ring
 	trips  atomic.Int64
 	idle   bool // nobody looks at the outbox
 	audit  *lines
@@ -248,7 +249,7 @@ func all(parts []string, ok func(string) bool) bool {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, people: newPeople(), keys: secret.RandomKeyring(), audit: &lines{}}
+	w := &world{t: t, people: newPeople(), keys: secret.RandomKeyring(), ring: signing.Fixed(signers...), audit: &lines{}}
 	clock, err := memory.NewFakeTimeStore(time.Now().Truncate(time.Second), func(int) { w.trips.Add(1) })
 	if err != nil {
 		t.Fatal(err)
@@ -305,7 +306,7 @@ func (w *world) serve(config oidc.Config, issuer string) *replica {
 	}
 	protocol, err := config.Open(w.t.Context(), sso.Env{
 		Issuer: issuer, Store: w.store, Directory: w.people, Login: flow, Sessions: sessions, Outbox: out, Keys: w.keys,
-		Signers: signing.Fixed(signers...), Pages: view, Audit: log, Logger: quiet, Now: w.clock.Now, Client: http.DefaultClient,
+		Signers: w.ring, Pages: view, Audit: log, Logger: quiet, Now: w.clock.Now, Client: http.DefaultClient,
 	})
 	must(err)
 	protocol.Routes(mux)
