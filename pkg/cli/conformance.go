@@ -71,6 +71,7 @@ every MUST and SHOULD holds.`,
 	f.StringSliceVar(&o.Only, "only", nil, "ids of the cases to run, separated by commas; L3 is all of L3.1, L3.2…")
 	f.StringVar(&junit, "junit", "", "also write the report to this file, as JUnit XML")
 	f.StringVar(&o.Unregistered, "unregistered-service", "", "service URL that the server must refuse (default https://unregistered.invalid/app)")
+	f.BoolVar(&o.Open, "open", false, "the server takes every service: do not try that it refuses others")
 	f.BoolVar(&o.Insecure, "insecure", false, "do not verify the certificate of the server")
 	f.StringVar(&roots, "ca", "", "certificates to trust of the server, PEM, instead of the system's")
 	f.StringVar(&o.Listen, "listen", "", "address for services over HTTP (default "+cas.Listen+")")

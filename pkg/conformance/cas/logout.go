@@ -53,6 +53,7 @@ var logout = []rule{
 		}
 	}},
 	{"O3.2", must, "with a service that is not registered: the page of O2", func(t *trial) {
+		t.closed()
 		b := t.browser()
 		b.ticket(t.service().url)
 		t.isPage(b.get("logout", "service", t.o.Unregistered))

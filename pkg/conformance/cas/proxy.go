@@ -160,6 +160,7 @@ var proxies = []rule{
 		t.refused(t.ask("proxyValidate", "service", s, "ticket", ticket), "INVALID_TICKET")
 	}},
 	{"Q3.3", must, "/proxy gives no ticket for a service that is not registered: UNAUTHORIZED_SERVICE", func(t *trial) {
+		t.closed()
 		g := t.grant(t.browser())
 		t.refused(t.ask("proxy", "pgt", g.pgt, "targetService", t.o.Unregistered), "UNAUTHORIZED_SERVICE")
 	}},

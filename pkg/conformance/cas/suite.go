@@ -35,6 +35,9 @@ type Options struct {
 	Only []string
 	// Unregistered is a service URL that the server must refuse.
 	Unregistered string
+	// Open is a server that takes every service: what is about others is not
+	// tried.
+	Open bool
 	// Roots are trusted of the target; nil for those of the system. Insecure
 	// trusts anybody.
 	Roots    *x509.CertPool
