@@ -209,7 +209,13 @@ func TestMails(t *testing.T) {
 	for _, view := range []render.MailView{
 		render.MailLink{Purpose: render.PurposeReset, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
 		render.MailLink{Purpose: render.PurposeActivate, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
+		render.MailLink{Purpose: render.PurposeUnlock, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
+		render.MailLink{Purpose: render.PurposeIdentifier, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
+		render.MailFamily{CodeUntil: until, Members: []render.FamilyMember{{Name: "Élodie L.", Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until}}},
 		render.MailChanged{Login: "elefevre", At: until, URL: "https://auth.example.fr/recover"},
+		render.MailUnlocked{Login: "elefevre", At: until, URL: "https://auth.example.fr/recover"},
+		render.MailContactChanged{Login: "elefevre", At: until, To: "n••••@h••••", URL: "https://auth.example.fr/recover/undo?t=abc", Until: until},
+		render.MailContactChanged{Login: "elefevre", At: until, URL: "https://auth.example.fr/recover/undo?t=abc", Until: until},
 	} {
 		for lang, date := range map[string]string{"fr": "15\u00a0septembre 2026 à 11\u00a0h\u00a042", "en": "15\u00a0September 2026, 11:42"} {
 			letter, err := pages.Mail(lang+"-XX", view)
