@@ -2,11 +2,15 @@ package ldap
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
 
 	goldap "github.com/go-ldap/ldap/v3"
 )
@@ -30,37 +34,31 @@ func (d *dir) look(dn, filter string, attributes ...string) *goldap.SearchReques
 	return goldap.NewSearchRequest(dn, goldap.ScopeBaseObject, goldap.NeverDerefAliases, 1, 0, false, filter, attributes, nil)
 }
 
-// Examine implements directory.Examiner.
+// examination is a report in the making.
+type examination struct {
+	*dir
+	ctx    context.Context
+	report []directory.Finding
+}
+
+// say adds a line, and reports whether all is well there.
+func (x *examination) say(ok bool, what, mend string) bool {
+	if ok {
+		mend = ""
+	}
+	x.report = append(x.report, directory.Finding{OK: ok, What: what, Mend: strings.ReplaceAll(mend, "\n", "; ")})
+	return ok
+}
+
+// Examine implements directory.Examiner. A fault that stands behind others is
+// told alone.
 func (d *dir) Examine(ctx context.Context) []directory.Finding {
-	var report []directory.Finding
-	say := func(ok bool, what, mend string) bool {
-		if ok {
-			mend = ""
-		}
-		report = append(report, directory.Finding{OK: ok, What: what, Mend: mend})
-		return ok
+	x := &examination{dir: d, ctx: ctx}
+	if !x.servers() || !x.writerBinds() {
+		return x.report
 	}
-	for _, s := range d.dialer.servers(forAccounts) {
-		at, err := s.endpoints(ctx, d.dialer.resolver)
-		if err != nil {
-			say(false, "server "+s.name, "check urls and the DNS: "+err.Error())
-		}
-		for _, e := range at {
-			what, mend := d.reach(ctx, e, d.reader)
-			say(mend == "", what, mend)
-		}
-	}
-	if d.writer != d.reader {
-		attempt, cancel := deadline(ctx, d.timeout)
-		c, err := d.dialer.open(attempt, forChanges, &d.writer)
-		cancel()
-		if say(err == nil, "bind as "+d.writer.dn, fmt.Sprint("check writeDN and writePassword: ", err)) {
-			c.retire()
-		}
-	}
-	err := d.Ping(ctx)
-	if !say(err == nil, "base "+d.base, fmt.Sprint(err)) {
-		return report
+	if err := d.Ping(ctx); !x.say(err == nil, "base "+d.base, fmt.Sprint(err)) {
+		return x.report
 	}
 	search, cancel := deadline(ctx, d.timeout)
 	defer cancel()
@@ -68,44 +66,168 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 	request.SizeLimit, request.EnforceSizeLimit = 1, false
 	result, err := d.searches.search(search, request)
 	if err != nil && !goldap.IsErrorWithCode(err, goldap.LDAPResultSizeLimitExceeded) || len(result.Entries) == 0 {
-		say(false, "an account matching "+d.schema.Filter, "none is visible: check preset, filter, base and the rights of "+d.reader.dn)
-		return report
+		x.say(false, "an account matching "+d.schema.Filter, "none is visible: check preset, filter, base and the rights of "+d.reader.dn)
+		return x.report
 	}
-	d.examineEntry(readEntry(result.Entries[0]), say)
-	// A server that has to read every entry shows it by the time it takes; that
-	// is all that can be seen from outside.
-	began := time.Now()
-	_, _ = d.Find(ctx, "nobody.has.this.login")
-	took := time.Since(began)
-	say(took < 250*time.Millisecond, fmt.Sprintf("look-up of an unknown login: %d ms", took.Milliseconds()),
-		fmt.Sprintf("index the look-up attributes %v for equality, and write :usualCases in place of :caseIgnoreMatch", d.schema.Attributes.Lookup))
-	return report
+	x.readable(readEntry(result.Entries[0]))
+	if d.delegate == nil {
+		x.writable(result.Entries[0].DN)
+	}
+	x.indexed()
+	return x.report
 }
 
-// examineEntry says what of one account can be read.
-func (d *dir) examineEntry(e entry, say func(ok bool, what, mend string) bool) {
-	names := d.schema.Attributes
-	rights := "give " + d.reader.dn + " the right to read it, or set attributes."
-	say(len(e.all(names.ID)) == 1, "identifier "+names.ID+" has one value", rights+"id to another stable attribute")
-	say(e.first(names.Login) != "", "login "+names.Login+" is readable", rights+"login")
-	for _, name := range d.schema.State {
-		if name == "ppolicy" {
+// servers reports whether some server answers.
+func (x *examination) servers() bool {
+	answered := false
+	for _, s := range x.dialer.servers(forAccounts) {
+		at, err := s.endpoints(x.ctx, x.dialer.resolver)
+		if err != nil {
+			x.say(false, "server "+s.name, "check urls and the DNS: "+err.Error())
+		}
+		for _, e := range at {
+			what, mend := x.reach(e)
+			answered = x.say(mend == "", what, mend) || answered
+		}
+	}
+	return answered
+}
+
+func (x *examination) writerBinds() bool {
+	if x.writer == x.reader {
+		return true
+	}
+	attempt, cancel := deadline(x.ctx, x.timeout)
+	defer cancel()
+	c, err := x.dialer.open(attempt, forChanges, &x.writer)
+	if x.say(err == nil, "bind as "+x.writer.dn, fmt.Sprint("check writeDN and writePassword: ", err)) {
+		c.retire()
+	}
+	return err == nil
+}
+
+// readable says what of one account can be read.
+func (x *examination) readable(e entry) {
+	names := x.schema.Attributes
+	rights := "give " + x.reader.dn + " the right to read it, or set attributes."
+	x.say(len(e.all(names.ID)) == 1, "identifier "+names.ID+" has one value", rights+"id to another stable attribute")
+	x.say(e.first(names.Login) != "", "login "+names.Login+" is readable", rights+"login")
+	for _, name := range x.schema.State {
+		if name == "ppolicy" || name == "389ds" {
 			continue // only there while somebody is locked
 		}
-		_, ok := sources[name].judge(e, d.now(), d.lockout)
-		say(ok, "account state ("+name+") is readable",
-			fmt.Sprintf("entries without it count as %s: give %s the right to read %v, or set state and absentState", d.absent, d.reader.dn, sources[name].attributes))
+		_, ok := sources[name].judge(e, x.now(), x.lockout)
+		x.say(ok, "account state ("+name+") is readable",
+			fmt.Sprintf("entries without it count as %s: give %s the right to read %v, or set state and absentState", x.absent, x.reader.dn, sources[name].attributes))
 	}
-	say(len(e.all("userPassword")) == 0, "password hashes are not among what is read", "take userPassword out of the attributes")
+	x.say(len(e.all("userPassword")) == 0, "password hashes are not among what is read", "take userPassword out of the attributes")
 }
 
-// reach connects to one server as a service account and says how.
-func (d *dir) reach(ctx context.Context, e *endpoint, as credentials) (what, mend string) {
+// written are the attributes that are changed of an account.
+func (x *examination) written() []string {
+	out := []string{"userPassword"}
+	if x.schema.PasswordChange == "ad" {
+		out = []string{"unicodePwd"}
+	}
+	for _, name := range x.schema.State {
+		switch name {
+		case "supann":
+			out = append(out, "supannRessourceEtat", "supannRessourceEtatDate")
+		case "ent":
+			out = append(out, "ESCOPersonEtatCompte")
+		}
+	}
+	return out
+}
+
+// writable says whether the account that makes changes may make them. Nothing
+// is changed: a value is deleted that nobody has, which is refused for the lack
+// of the value only where the right is there.
+func (x *examination) writable(dn string) {
+	ctx, cancel := deadline(x.ctx, 4*x.timeout)
+	defer cancel()
+	c, err := x.dialer.open(ctx, forChanges, &x.writer)
+	if err != nil {
+		x.say(false, "changes as "+x.writer.dn, "no server that takes changes answers: "+err.Error())
+		return
+	}
+	defer c.retire()
+	k := &desk{dir: x.dir, conn: c, ctx: ctx, dn: dn}
+	var missing []string
+	if x.schema.PasswordChange == "ad" { // to which a wrong old password is a guess
+		missing = k.notEffective(x.written())
+	} else {
+		nobodys := "loge-check-" + secret.Random(16)
+		for _, attribute := range x.written() {
+			probe := goldap.NewModifyRequest(dn, nil)
+			probe.Delete(attribute, []string{nobodys})
+			if goldap.IsErrorAnyOf(k.modify(probe), goldap.LDAPResultInsufficientAccessRights, goldap.LDAPResultUnwillingToPerform, goldap.LDAPResultReferral) {
+				missing = append(missing, attribute)
+			}
+		}
+	}
+	x.say(len(missing) == 0, "changes as "+x.writer.dn,
+		fmt.Sprintf("it may not write %s of %s: give it the right, set writeDN to an account that has it, or set delegate", strings.Join(missing, ", "), dn))
+}
+
+// notEffective are those of the attributes that Active Directory does not list
+// among those that this account may write (MS-ADTS 3.1.1.4.5.22).
+func (k *desk) notEffective(attributes []string) []string {
+	request := k.dir.look(k.dn, "(objectClass=*)", "allowedAttributesEffective")
+	result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
+	if err != nil || len(result.Entries) == 0 {
+		return attributes
+	}
+	may := readEntry(result.Entries[0]).all("allowedAttributesEffective")
+	return slices.DeleteFunc(slices.Clone(attributes), func(a string) bool {
+		return slices.ContainsFunc(may, func(m string) bool { return strings.EqualFold(m, a) })
+	})
+}
+
+// Of a look-up without an index, which reads every entry.
+const (
+	slowLookup  = 5 * time.Millisecond
+	slowerThan  = 10 // times the reading of one entry
+	lookupTries = 3  // of which the fastest counts
+)
+
+// indexed says which look-ups make the server read every entry. That can only
+// be seen by the time it takes, so a small directory never shows it.
+func (x *examination) indexed() {
+	one := x.fastest(x.look(x.base, "(objectClass=*)", "1.1"))
+	var slow []string
+	for _, l := range append(slices.Clone(x.lookup), lookup{attribute: x.schema.Attributes.ID}) {
+		request := x.request(l.filter("nobody.has.this.value"))
+		if took := x.fastest(request); took > slowLookup && took > slowerThan*one {
+			slow = append(slow, fmt.Sprintf("%s (%d ms)", l.attribute, took.Milliseconds()))
+		}
+	}
+	x.say(len(slow) == 0, "look-ups use an index", "index for equality, on the server: "+strings.Join(slow, ", ")+
+		"; and write :usualCases in place of :caseIgnoreMatch, which no index serves")
+}
+
+func (x *examination) fastest(request *goldap.SearchRequest) time.Duration {
+	fastest := x.timeout
+	for range lookupTries {
+		ctx, cancel := deadline(x.ctx, x.timeout)
+		began := time.Now()
+		_, err := x.searches.search(ctx, request)
+		cancel()
+		if err != nil {
+			return 0 // said elsewhere
+		}
+		fastest = min(fastest, time.Since(began))
+	}
+	return fastest
+}
+
+// reach connects to one address as the account that searches and says how.
+func (x *examination) reach(e *endpoint) (what, mend string) {
 	what = e.server.name
 	if !strings.Contains(e.address, e.host) {
 		what += " (" + e.address + ")"
 	}
-	what += ": bind as " + as.dn
+	what += ": bind as " + x.reader.dn
 	switch {
 	case e.server.tls == nil:
 		what += ", in the clear"
@@ -114,25 +236,60 @@ func (d *dir) reach(ctx context.Context, e *endpoint, as credentials) (what, men
 	default:
 		what += ", TLS"
 	}
-	ctx, cancel := deadline(ctx, d.timeout)
+	ctx, cancel := deadline(x.ctx, x.timeout)
 	defer cancel()
-	c, err := d.dialer.connect(ctx, e, &as)
+	c, err := x.dialer.connect(ctx, e, &x.reader)
 	if err != nil {
-		return what, "check urls, ca, bindDN and bindPassword: " + err.Error()
+		return what, unreached(err)
 	}
 	defer c.retire()
 	if state, ok := c.TLSConnectionState(); ok && len(state.PeerCertificates) > 0 {
-		left := state.PeerCertificates[0].NotAfter.Sub(d.now())
+		left := state.PeerCertificates[0].NotAfter.Sub(x.now())
 		what += fmt.Sprintf(", certificate good for %d days", int(left.Hours()/24))
 	}
-	request := d.look("", "(objectClass=*)", "currentTime") // Active Directory's clock
-	root, err := await(ctx, func() (*goldap.SearchResult, error) { return c.Search(request) })
-	if err == nil && len(root.Entries) == 1 {
-		if at, err := generalizedTime(readEntry(root.Entries[0]).first("currentTime")); err == nil {
-			if skew := at.Sub(d.now()).Abs(); skew > time.Minute {
-				return what, fmt.Sprintf("its clock is %s from ours: check NTP on both", skew.Round(time.Second))
+	if at, ok := x.clockOf(ctx, c); ok {
+		if skew := at.Sub(x.now()).Abs(); skew > time.Minute {
+			return what, fmt.Sprintf("its clock is %s from ours: check NTP on both", skew.Round(time.Second))
+		}
+		what += ", clock right"
+	}
+	return what, ""
+}
+
+// unreached is what to do about a connection that cannot be made.
+func unreached(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &unknown):
+		return "its certificate is signed by an authority that is not known here: set ca to the file of that authority's certificate"
+	case errors.As(err, &name):
+		return "its certificate is for another name: write that name in urls, or set serverName to it: " + err.Error()
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "its certificate has expired, or our clock is wrong: renew it: " + err.Error()
+	case goldap.IsErrorWithCode(err, goldap.LDAPResultInvalidCredentials):
+		return "check bindDN and bindPassword: " + err.Error()
+	}
+	return "check urls and startTLS, and that the server runs: " + err.Error()
+}
+
+// clocks are where servers tell their time: Active Directory, 389ds, and
+// OpenLDAP with a monitor database.
+var clocks = []struct{ dn, attribute string }{
+	{"", "currentTime"}, {"cn=monitor", "currentTime"}, {"cn=Current,cn=Time,cn=Monitor", "monitorTimestamp"},
+}
+
+// clockOf reads the clock of a server, when it tells.
+func (x *examination) clockOf(ctx context.Context, c *conn) (time.Time, bool) {
+	for _, clock := range clocks {
+		request := x.look(clock.dn, "(objectClass=*)", clock.attribute)
+		found, err := await(ctx, func() (*goldap.SearchResult, error) { return c.Search(request) })
+		if err == nil && len(found.Entries) == 1 {
+			if at, err := generalizedTime(readEntry(found.Entries[0]).first(clock.attribute)); err == nil {
+				return at, true
 			}
 		}
 	}
-	return what, ""
+	return time.Time{}, false
 }

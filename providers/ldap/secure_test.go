@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
@@ -12,6 +13,7 @@ import (
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/ldap/slapdtest"
+	"github.com/loge-idp/loge/providers/memory/fixtures"
 
 	goldap "github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
@@ -218,8 +220,13 @@ func TestSection(t *testing.T) {
 func TestExamine(t *testing.T) {
 	n := networks[0]
 	server := n.slapd(t, slapdtest.Options{})
+	secure := n.slapd(t, slapdtest.Options{TLS: true})
+	large := slapdtest.Start(t, slapdtest.Options{
+		Trees: []slapdtest.Tree{{Suffix: n.suffix, LDIF: crowd(20_000)}}, Schema: fixtures.Schema,
+		Index: []string{"eduPersonPrincipalName eq", "eduPersonUniqueId eq"},
+	})
 	config := n.config()
-	config.URLs = []string{server.URL}
+	config.URLs, config.Now = []string{server.URL}, nil
 	for _, c := range []struct {
 		name    string
 		breakIt func(c *ldap.Config)
@@ -228,6 +235,15 @@ func TestExamine(t *testing.T) {
 		{"all well", func(*ldap.Config) {}, ""},
 		{"wrong password", func(c *ldap.Config) { c.BindPassword = secret.New("wrong") }, "bind as cn=idp-ro"},
 		{"wrong password to write", func(c *ldap.Config) { c.WritePassword = secret.New("wrong") }, "bind as cn=idp-rw"},
+		{"read-only account to write", func(c *ldap.Config) { c.WriteDN, c.WritePassword = c.BindDN, c.BindPassword },
+			"may not write userPassword, supannRessourceEtat, supannRessourceEtatDate of uid="},
+		{"missing index", func(c *ldap.Config) { c.URLs = []string{large.URL} }, "index for equality, on the server: supannAliasLogin ("},
+		{"untrusted certificate", func(c *ldap.Config) { c.URLs = []string{secure.SecureURL} }, "set ca to the file of that authority's certificate"},
+		{"certificate of another name", func(c *ldap.Config) {
+			c.URLs, c.CA, c.ServerName = []string{secure.SecureURL}, secure.CA, "ldap.univ.example"
+		}, "write that name in urls, or set serverName"},
+		{"clock off", func(c *ldap.Config) { c.Now = func() time.Time { return time.Now().Add(10 * time.Minute) } }, "from ours: check NTP on both"},
+		{"no server", func(c *ldap.Config) { c.URLs = []string{"ldap://127.0.0.1:1"} }, "check urls and startTLS, and that the server runs"},
 		{"wrong base", func(c *ldap.Config) { c.Base = "ou=nobody," + n.suffix }, "base ou=nobody"},
 		{"wrong filter", func(c *ldap.Config) { c.Filter = "(objectClass=device)" }, "an account matching"},
 		{"wrong identifier", func(c *ldap.Config) { c.Attributes.ID = "employeeNumber" }, "identifier employeeNumber"},
@@ -247,7 +263,7 @@ func TestExamine(t *testing.T) {
 					t.Errorf("%+v", f)
 				}
 			}
-			if (len(faults) > 0) != (c.fault != "") || !strings.Contains(strings.Join(faults, "\n"), c.fault) {
+			if (len(faults) == 1) != (c.fault != "") || len(faults) > 1 || !strings.Contains(strings.Join(faults, "\n"), c.fault) {
 				t.Errorf("faults %q; want %q", faults, c.fault)
 			}
 		})

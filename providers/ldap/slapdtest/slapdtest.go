@@ -268,6 +268,7 @@ include {{.Folder}}/people.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy
+moduleload back_monitor
 pidfile {{.Folder}}/slapd.pid
 password-hash {{or .Options.Hash "{SSHA}"}}
 {{if .Options.AllowUnauthenticated}}allow bind_anon_cred bind_anon_dn
@@ -297,7 +298,11 @@ access to *
   by * none
 {{if $.Options.Policy}}overlay ppolicy
 ppolicy_default "cn=default,ou=policies,{{.Suffix}}"
-{{end}}{{end}}`))
+{{end}}{{end}}
+database monitor
+access to dn.subtree="cn=Time,cn=Monitor" by users read by * none
+access to * by * none
+`))
 
 func policyLDIF(suffix, policy string) string {
 	if policy == "" {
