@@ -35,7 +35,7 @@ var layers = []struct {
 		within: map[string][]string{"pkg/session": {"pkg/outbox", "pkg/ticket"}, "pkg/sms/guard": {"pkg/throttle"}}},
 	{packages: []string{"pkg/login", "pkg/recovery"}},
 	{packages: []string{"pkg/sso", "pkg/operator"}},
-	{packages: []string{"pkg/portal", "providers/oidc/...", "providers/cas/...", "providers/recovery/...", "providers/ldap/...",
+	{packages: []string{"pkg/portal", "pkg/portal/desk", "providers/oidc/...", "providers/cas/...", "providers/recovery/...", "providers/ldap/...",
 		"providers/redis/...", "providers/memory/...", "providers/several/...", "providers/smtp/...", "providers/sms/...", "providers/demobox/..."},
 		within: map[string][]string{
 			"providers/memory/...": {"providers/ldap", "providers/redis", "providers/several"}, // the same, spoken to inside the process

@@ -149,13 +149,14 @@ const (
 	DeniedRank       Denied = "rank"        // the account is of the same or a higher rank
 	DeniedScope      Denied = "scope"       // not within reach, or not for this verb
 	DeniedState      Denied = "state"       // the state of the account forbids it (requirement R12)
+	DeniedUnverified Denied = "unverified"  // the caller has not shown who they are
 )
 
 func (d Denied) Error() string { return "operator: denied: " + string(d) }
 
-// Children finds accounts by their places in the directory
-// (account.Account.Handle).
-type Children func(ctx context.Context, handles []string) ([]account.Account, error)
+// Children finds, among the accounts that a query is about, those at some
+// places in the directory (account.Account.Handle).
+type Children func(ctx context.Context, among directory.Query, handles []string) ([]account.Account, error)
 
 // Allows decides whether an operator may do something to an account: nil, a
 // Denied, or an error of the directory. It looks at both as they are given:
@@ -219,10 +220,10 @@ func (r Rule) covers(ctx context.Context, op, target account.Account, now time.T
 		return true, nil
 	}
 	handles := target.Attributes[r.Reach.Relatives]
-	if r.Reach.Relatives == "" || len(handles) == 0 {
+	if r.Reach.Relatives == "" || len(handles) == 0 || len(mine) == 0 {
 		return false, nil
 	}
-	found, err := children(ctx, handles)
+	found, err := children(ctx, directory.Query{Where: map[string][]string{r.Reach.Theirs: mine}}, handles)
 	if err != nil {
 		return false, fmt.Errorf("children of %s: %w", target.ID, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/providers/memory"
 )
@@ -46,7 +47,7 @@ func school(t *testing.T) map[string]account.Account {
 }
 
 func among(people map[string]account.Account) operator.Children {
-	return func(_ context.Context, handles []string) ([]account.Account, error) {
+	return func(_ context.Context, _ directory.Query, handles []string) ([]account.Account, error) {
 		var found []account.Account
 		for _, a := range people {
 			if slices.ContainsFunc(handles, func(h string) bool { return strings.EqualFold(h, a.Handle) }) {
@@ -181,7 +182,7 @@ func TestFault(t *testing.T) {
 	people := school(t)
 	fault := errors.New("down")
 	err := rules(true, false).Allows(t.Context(), people["S20"], operator.Vouch, people["S10"], theDay,
-		func(context.Context, []string) ([]account.Account, error) { return nil, fault })
+		func(context.Context, directory.Query, []string) ([]account.Account, error) { return nil, fault })
 	var denied operator.Denied
 	if !errors.Is(err, fault) || errors.As(err, &denied) {
 		t.Error(err)

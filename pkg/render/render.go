@@ -83,7 +83,7 @@ func Open(config Config) (*Pages, error) {
 	if p.catalog, err = OpenCatalog(layers, config.Site.Language); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
-	if err := p.Require(messageKeys()...); err != nil {
+	if err := p.Require(slices.Concat(messageKeys(), deskKeys())...); err != nil {
 		return nil, err
 	}
 	if err := p.loadStatic(layers); err != nil {
@@ -94,12 +94,12 @@ func Open(config Config) (*Pages, error) {
 		if p.sets[lang], err = p.parse(layers, lang); err != nil {
 			return nil, fmt.Errorf("templates: %w", err)
 		}
-		for _, view := range pageViews {
+		for _, view := range slices.Concat(pageViews, deskViews) {
 			if _, ok := p.sets[lang].pages[view.Page()]; !ok {
 				return nil, fmt.Errorf("templates: pages/%s.html: is missing", view.Page())
 			}
 		}
-		for _, view := range mailViews {
+		for _, view := range slices.Concat(mailViews, deskMails) {
 			for _, suffix := range []string{".subject", ".txt", ".html"} {
 				if !p.sets[lang].hasMail(view.Mail() + suffix) {
 					return nil, fmt.Errorf("templates: mail/%s%s: is missing", view.Mail(), suffix)

@@ -1,0 +1,244 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// Act is one thing that an operator does for a caller who was verified. It is
+// what the audit and the notice to the owner call it.
+type Act string
+
+// The acts.
+const (
+	ActUnlock  Act = "unlock"
+	ActVouch   Act = "vouch"
+	ActResend  Act = "resend"
+	ActContact Act = "contact"
+	ActCancel  Act = "cancel"
+	ActEnd     Act = "end"
+)
+
+// Acts are all of them, in the order of a page.
+func Acts() []Act { return []Act{ActUnlock, ActVouch, ActResend, ActContact, ActCancel, ActEnd} }
+
+// verb is what must be allowed for an act.
+func (a Act) verb() Verb {
+	switch a {
+	case ActUnlock:
+		return Unlock
+	case ActContact:
+		return Contact
+	case ActCancel, ActEnd:
+		return End
+	}
+	return Vouch
+}
+
+// Reason is why an operator acts, for the audit: one of a list, since what
+// people type about each other has no place there.
+type Reason string
+
+// Reasons are all of them, in the order of a page.
+func Reasons() []Reason { return []Reason{"forgotten", "first", "locked", "moved", "abused", "other"} }
+
+// What acting answers beside a Denied.
+var (
+	// ErrReason: an act without one of the reasons.
+	ErrReason = errors.New("operator: a reason is missing")
+	// ErrStillLocked: the directory itself keeps the account locked: the lock
+	// was put into the entry, and whoever keeps the entry lifts it.
+	ErrStillLocked = errors.New("operator: the lock stands in the entry itself")
+)
+
+// act does one thing under the rules, for a verified caller, and tells the
+// owner.
+func (d *Desk) act(ctx context.Context, c Case, act Act, why Reason, do func(op, who account.Account) error) error {
+	op, who, err := d.open(ctx, c, act.verb())
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(Reasons(), why) {
+		return ErrReason
+	}
+	verified, err := d.Verified(ctx, c)
+	if err != nil {
+		return err
+	}
+	if verified.By == "" {
+		return d.refused(ctx, c, act.verb(), DeniedUnverified)
+	}
+	detail := []slog.Attr{slog.String("reason", string(why)), slog.String("verified_by", string(verified.By))}
+	if err := do(op, who); err != nil {
+		d.record(ctx, c, string(act), "failed", detail...)
+		return err
+	}
+	d.record(ctx, c, string(act), "ok", detail...)
+	return d.tell(ctx, act, who)
+}
+
+// Unlock lifts a technical lock; the password stays as it was. Errors: a
+// Denied, ErrReason, ErrStillLocked, or a fault.
+func (d *Desk) Unlock(ctx context.Context, c Case, why Reason) error {
+	return d.act(ctx, c, ActUnlock, why, func(_, who account.Account) error {
+		if err := d.Directory.Unlock(ctx, who.ID); err != nil {
+			return fmt.Errorf("desk: unlock: %w", err)
+		}
+		if now, err := d.Directory.Get(ctx, who.ID); err != nil {
+			return err
+		} else if now.Status == account.Locked {
+			return ErrStillLocked
+		}
+		return nil
+	})
+}
+
+// Helpdesk is the method by which an operator vouches.
+const Helpdesk = "helpdesk"
+
+// Vouch makes a code with which the caller chooses a password, on their own
+// device (requirement R42). It is returned once and kept nowhere. Errors: a
+// Denied, ErrReason, recovery.ErrState, or a fault.
+func (d *Desk) Vouch(ctx context.Context, c Case, why Reason) (issued recovery.Issued, err error) {
+	err = d.act(ctx, c, ActVouch, why, func(_, who account.Account) error {
+		issued, err = d.Recovery.Issue(ctx, recovery.Issue{Method: Helpdesk, Account: who.ID, By: c.Operator, Address: c.Address})
+		return err
+	})
+	if err != nil {
+		return recovery.Issued{}, err
+	}
+	return issued, nil
+}
+
+// Resend has the caller's message leave again, as if they had asked for it:
+// the same bounds hold. Errors: a Denied, ErrReason, a *recovery.SlowDown, or a
+// fault.
+func (d *Desk) Resend(ctx context.Context, c Case, why Reason) error {
+	return d.act(ctx, c, ActResend, why, func(_, who account.Account) error {
+		purpose, _ := recovery.PurposeFor(who)
+		_, err := d.Recovery.Begin(ctx, recovery.Begin{Purpose: purpose, Login: who.Login, Language: who.Language,
+			Source: "desk " + string(c.Operator), Address: c.Address})
+		return err
+	})
+}
+
+// Cancel ends what was begun for the account and is not finished: links, codes,
+// proofs. Errors: a Denied, ErrReason, or a fault.
+func (d *Desk) Cancel(ctx context.Context, c Case, why Reason) error {
+	return d.act(ctx, c, ActCancel, why, func(_, who account.Account) error {
+		return d.Recovery.Cancel(ctx, who.ID, "", c.Operator)
+	})
+}
+
+// End signs the account out everywhere. Errors: a Denied, ErrReason, or a
+// fault.
+func (d *Desk) End(ctx context.Context, c Case, why Reason) error {
+	return d.act(ctx, c, ActEnd, why, func(_, who account.Account) error { return d.Sessions.EndAll(ctx, who.ID) })
+}
+
+// Correct begins a change of a rescue address: a code goes to the new one, for
+// the caller to read back. From is an index of the account's Contacts; one that
+// is none adds. Errors: a Denied, ErrReason, a *recovery.SlowDown, or a fault.
+func (d *Desk) Correct(ctx context.Context, c Case, why Reason, from int, to account.Contact) error {
+	if !slices.Contains(Reasons(), why) {
+		return ErrReason
+	}
+	_, who, err := d.open(ctx, c, Contact)
+	if err != nil {
+		return err
+	}
+	if verified, err := d.Verified(ctx, c); err != nil {
+		return err
+	} else if verified.By == "" {
+		return d.refused(ctx, c, Contact, DeniedUnverified)
+	}
+	change := recovery.Change{To: to}
+	if from >= 0 && from < len(who.Contacts) {
+		change.From = who.Contacts[from]
+		change.To.Label = change.From.Label
+	}
+	begun, err := d.Recovery.BeginContact(ctx, who, change, who.Language, "desk "+string(c.Operator), c.Address)
+	if err != nil {
+		return err
+	}
+	return d.Store.Do(ctx, &store.Create{Key: c.key("contact"), Fields: store.Fields{fieldID: begun.Attempt}, TTL: verifiedFor, Replace: true})
+}
+
+// Corrected takes the code that the new address got. The old addresses are
+// told, and may take the change back for 72 hours (requirement R25). Errors: a
+// Denied, ErrReason, ErrWrong, directory.ErrConflict, or a fault.
+func (d *Desk) Corrected(ctx context.Context, c Case, why Reason, code string) error {
+	return d.act(ctx, c, ActContact, why, func(_, who account.Account) error {
+		read := &store.Read{Key: c.key("contact")}
+		if err := d.Store.Do(ctx, read); err != nil {
+			return err
+		}
+		if read.Fields == nil {
+			return ErrWrong
+		}
+		_, err := d.Recovery.CompleteContact(ctx, who.ID, recovery.Reply{Attempt: read.Fields[fieldID], Code: code,
+			Source: "desk " + string(c.Operator), Address: c.Address})
+		if errors.Is(err, recovery.ErrWrong) {
+			return ErrWrong
+		}
+		return err
+	})
+}
+
+const jobNotice = "desk notice"
+
+// told is a notice to one address.
+type told struct {
+	Act      Act    `json:"a"`
+	To       string `json:"to"`
+	Login    string `json:"login"`
+	Language string `json:"lang"`
+	At       int64  `json:"at"`
+}
+
+// tell writes to the owner, at every address known, what was done.
+func (d *Desk) tell(ctx context.Context, act Act, who account.Account) error {
+	if act == ActResend || act == ActContact { // they get a message of that already
+		return nil
+	}
+	id := secret.Random(16)
+	seen := map[string]bool{"": true}
+	var ops []store.Op
+	for _, to := range append(who.Reach(account.Email), account.Contact{Value: who.Mail}) {
+		if seen[to.Value] {
+			continue
+		}
+		seen[to.Value] = true
+		data, err := json.Marshal(told{Act: act, To: to.Value, Login: who.Login, Language: who.Language, At: d.now().Unix()})
+		if err != nil {
+			return err
+		}
+		ops = append(ops, d.Outbox.Op(outbox.Job{ID: "desk notice " + secret.Hash(id + to.Value)[:22], Kind: jobNotice, Data: data}))
+	}
+	if ops == nil {
+		return nil
+	}
+	err := d.Store.Do(ctx, ops...)
+	d.Outbox.Nudge()
+	return err
+}
+
+func (d *Desk) deliverNotice(ctx context.Context, job outbox.Job) error {
+	var n told
+	if err := json.Unmarshal(job.Data, &n); err != nil {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	return d.send(ctx, secret.Hash(job.ID)[:22], n.To, n.Language, render.MailDesk{Act: string(n.Act), Login: n.Login, At: time.Unix(n.At, 0), URL: d.Home})
+}

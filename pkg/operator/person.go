@@ -1,0 +1,114 @@
+package operator
+
+import (
+	"context"
+	"errors"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/recovery"
+)
+
+// Person is what an operator is shown of an account.
+type Person struct {
+	Account  account.Account
+	Verified Verified
+	// Contacts are the account's, masked.
+	Contacts []Masked
+	// Facts is whether facts could verify this caller.
+	Facts bool
+	// Acts says of each whether it may be done: nil, or why not. That a caller
+	// must be verified first is no reason here.
+	Acts   map[Act]error
+	Next   Next
+	Events []recovery.Event // the newest first
+}
+
+// Masked is a rescue address as far as an operator sees it (requirement R24).
+type Masked struct {
+	Kind     account.ContactKind
+	Text     string
+	Sendable bool // a code can be sent there
+	// Doubtful is set when the last message could not be delivered
+	// (requirement R23).
+	Doubtful bool
+}
+
+// Next is the one thing to do now, worded by desk.next.<next>.
+type Next string
+
+// The next things.
+const (
+	NextLook    Next = "look"    // a message is on its way: have them look
+	NextVouch   Next = "vouch"   // there is no address: verify them, and give a code
+	NextResend  Next = "resend"  // there is an address: send the message
+	NextContact Next = "contact" // the address is dead
+	NextUnlock  Next = "unlock"
+	NextDecided Next = "decided" // the institution has locked it
+	NextClosed  Next = "closed"
+	NextNobody  Next = "nobody" // beyond what this operator may do
+)
+
+// Person reads the page of an account. Errors: a Denied, or one that wraps
+// directory.ErrUnavailable or store.ErrUnavailable.
+func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
+	op, who, err := d.open(ctx, c, See)
+	if err != nil {
+		return Person{}, err
+	}
+	p := Person{Account: who, Facts: HasFacts(who), Acts: map[Act]error{}}
+	if p.Verified, err = d.Verified(ctx, c); err != nil {
+		return Person{}, err
+	}
+	for _, act := range Acts() {
+		err := d.Rules.Allows(ctx, op, act.verb(), who, d.now(), d.children)
+		if denied := Denied(""); err != nil && !errors.As(err, &denied) {
+			return Person{}, err
+		}
+		p.Acts[act] = err
+	}
+	if p.Events, err = d.Recovery.Events(ctx, who.ID); err != nil {
+		return Person{}, err
+	}
+	for _, contact := range who.Contacts {
+		m := Masked{Kind: contact.Kind, Text: mask(contact), Sendable: d.reaches(contact)}
+		for _, e := range p.Events {
+			if e.To == m.Text {
+				m.Doubtful = e.Result == "undeliverable"
+				break
+			}
+		}
+		p.Contacts = append(p.Contacts, m)
+	}
+	p.Next = p.next()
+	d.record(ctx, c, string(See), "ok")
+	return p, nil
+}
+
+func (p Person) next() Next {
+	sendable, doubtful := false, false
+	for _, c := range p.Contacts {
+		sendable = sendable || c.Sendable && !c.Doubtful
+		doubtful = doubtful || c.Doubtful
+	}
+	may := func(act Act, n Next) Next {
+		if p.Acts[act] != nil {
+			return NextNobody
+		}
+		return n
+	}
+	switch a := p.Account; {
+	case a.Status == account.Disabled:
+		return NextClosed
+	case a.Status == account.Locked && a.Reason != account.ReasonTooManyTries && a.Reason != account.ReasonSecurity:
+		return NextDecided
+	case a.Status == account.Locked:
+		return may(ActUnlock, NextUnlock)
+	case len(p.Events) > 0 && p.Events[0].Fate == recovery.Open:
+		return NextLook
+	case sendable:
+		return may(ActResend, NextResend)
+	case doubtful:
+		return may(ActContact, NextContact)
+	}
+	return may(ActVouch, NextVouch)
+}

@@ -1,0 +1,145 @@
+// Package desk is the pages of operators: whom they help, what they may do for
+// them, and what was done. It turns forms into calls of package operator and
+// decides nothing.
+//
+//	GET  POST /desk                  search
+//	GET  POST /desk/person/{handle}  one account; verify, act
+//
+// A handle is sealed and good for one operator only: no login stands in a URL,
+// and a URL that is passed on opens nothing.
+package desk
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/login"
+	"github.com/loge-idp/loge/pkg/operator"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// Pages are the pages. Its fields are set before Routes is called.
+type Pages struct {
+	Desk     *operator.Desk
+	Login    *login.Flow
+	Sessions *session.Manager
+	Pages    *render.Pages
+	Keys     *secret.Keyring
+	// Unavailable answers with a 503.
+	Unavailable func(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// maxAge is how old the login of an operator may be, whatever keeps them signed
+// in: a working day.
+const maxAge = 12 * time.Hour
+
+// Routes adds the pages.
+func (p *Pages) Routes(m *web.Mux) {
+	page := func(pattern string, h func(http.ResponseWriter, *http.Request, *session.Session)) {
+		m.Page(pattern, p.signedIn(h))
+	}
+	page("GET /desk", func(w http.ResponseWriter, r *http.Request, s *session.Session) { p.search(w, r, s, "") })
+	page("POST /desk", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		p.search(w, r, s, strings.TrimSpace(r.PostFormValue("q")))
+	})
+	page("GET /desk/person/{handle}", p.person)
+	page("POST /desk/person/{handle}", p.postPerson)
+}
+
+// Check makes sure that every wording which depends on a value exists. Call it
+// at start.
+func (p *Pages) Check() error {
+	var keys []string
+	add := func(prefix string, values ...string) {
+		for _, v := range values {
+			keys = append(keys, "desk."+prefix+"."+v)
+		}
+	}
+	for _, act := range operator.Acts() {
+		add("act", string(act))
+	}
+	for _, why := range operator.Reasons() {
+		add("reason", string(why))
+	}
+	for _, d := range []operator.Denied{operator.DeniedNoOperator, operator.DeniedSelf, operator.DeniedRank, operator.DeniedScope,
+		operator.DeniedState, operator.DeniedUnverified} {
+		add("denied", string(d))
+	}
+	for _, s := range []account.Status{account.Pending, account.Active, account.Grace, account.Locked, account.Disabled} {
+		add("status", string(s))
+	}
+	add("next", "look", "vouch", "resend", "contact", "unlock", "decided", "closed", "nobody")
+	add("proof", "code", "card", "facts")
+	return p.Pages.Require(keys...)
+}
+
+// signedIn runs a handler for somebody with a session of today. A form that
+// comes without one leads back to its page, which asks for the login.
+func (p *Pages) signedIn(h func(http.ResponseWriter, *http.Request, *session.Session)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		want := login.Request{URL: r.URL.Path, MaxAge: maxAge}
+		var s *session.Session
+		if r.Method == http.MethodPost {
+			var err error
+			if s, err = p.Login.Session(r, want); err != nil {
+				p.Unavailable(w, r, err)
+				return
+			}
+			if s == nil {
+				http.Redirect(w, r, p.Pages.URL(r.URL.Path), http.StatusSeeOther)
+				return
+			}
+		} else if s = p.Login.Require(w, r, want); s == nil {
+			return
+		}
+		if err := p.Sessions.Commit(r.Context(), w, s); err != nil {
+			p.Unavailable(w, r, err)
+			return
+		}
+		h(w, r, s)
+	})
+}
+
+// failed answers what is no news for the page itself: a refusal, or a fault.
+func (p *Pages) failed(w http.ResponseWriter, r *http.Request, err error) {
+	var denied operator.Denied
+	if !errors.As(err, &denied) {
+		p.Unavailable(w, r, err)
+		return
+	}
+	p.Pages.Render(w, r, http.StatusForbidden, render.DeskDenied{Frame: render.Frame{NoDoors: true}, Why: string(denied)})
+}
+
+func (p *Pages) search(w http.ResponseWriter, r *http.Request, s *session.Session, text string) {
+	c := operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()}
+	found, err := p.Desk.Search(r.Context(), c, text)
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	view := render.Desk{Frame: render.Frame{NoDoors: true}, Query: text, Searched: text != "", More: found.More}
+	for _, a := range found.Accounts {
+		view.Found = append(view.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
+	}
+	p.Pages.Render(w, r, http.StatusOK, view)
+}
+
+func (p *Pages) box() *secret.Box { return p.Keys.Box("desk handle") }
+
+// place is the page of an account, for one operator.
+func (p *Pages) place(s *session.Session, id account.ID) string {
+	return "/desk/person/" + p.box().Seal([]byte(id), string(s.Account.ID))
+}
+
+// of is the case that a request is about. One whose handle was made for
+// somebody else is about nobody, whom no rule allows.
+func (p *Pages) of(r *http.Request, s *session.Session) operator.Case {
+	id, _ := p.box().Open(r.PathValue("handle"), string(s.Account.ID))
+	return operator.Case{Operator: s.Account.ID, Account: account.ID(id), Address: web.ClientAddr(r).String()}
+}

@@ -1,0 +1,287 @@
+package desk_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/login"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/operator"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/portal"
+	"github.com/loge-idp/loge/pkg/portal/desk"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/web"
+	"github.com/loge-idp/loge/providers/memory"
+	"github.com/loge-idp/loge/providers/recovery/activationcode"
+	"github.com/loge-idp/loge/providers/recovery/emaillink"
+	"github.com/loge-idp/loge/providers/recovery/helpdesk"
+)
+
+// theDay is that of the fixtures' cases.
+var theDay = time.Date(2026, 9, 15, 8, 0, 0, 0, time.UTC)
+
+// school is a server with the desk in it, before the fixtures of the school.
+type school struct {
+	t         testing.TB
+	mux       *web.Mux
+	directory directory.Directory
+	store     *memory.FakeTimeStore
+	sessions  *session.Manager
+	keys      *secret.Keyring
+	pages     *render.Pages
+	flow      *recovery.Flow
+	desk      *operator.Desk
+	mails     chan mail.Message
+	log       *lines
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.String()
+}
+
+func (s *school) Send(_ context.Context, m mail.Message) error {
+	if strings.HasSuffix(m.To, "@bounce.example") {
+		return mail.ErrRefused
+	}
+	s.mails <- m
+	return m.Check()
+}
+
+func open(t testing.TB, issuer string, rules operator.Rules) *school {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &school{t: t, mails: make(chan mail.Message, 1000), log: &lines{}, keys: secret.RandomKeyring()}
+	var err error
+	s.store, err = memory.NewFakeTimeStore(theDay, nil)
+	must(err)
+	t.Cleanup(func() { _ = s.store.Close() })
+	s.directory, err = memory.DirectoryConfig{Fixtures: []string{"school"}, Now: s.store.Now}.Open(t.Context(), struct{}{})
+	must(err)
+	t.Cleanup(func() { _ = s.directory.(io.Closer).Close() })
+	quiet, trail := slog.New(slog.DiscardHandler), audit.Log{Logger: slog.New(slog.NewTextHandler(s.log, nil))}
+	cookies, err := web.CookiesFor(issuer)
+	must(err)
+	s.pages, err = render.Open(render.Config{Issuer: issuer, Now: s.store.Now, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+		Site: render.Site{Name: render.Text{"": "Lycée Simone Veil"}}})
+	must(err)
+	box := &outbox.Outbox{Store: s.store, Box: s.keys.Box("outbox"), Now: s.store.Now, Poll: time.Hour, Logger: quiet}
+	s.sessions = &session.Manager{
+		Cookies: &session.Cookies{Store: s.store, Options: sessions.Options{Path: "/", Secure: cookies.Secure, HttpOnly: true}, Idle: 24 * time.Hour, Life: 48 * time.Hour},
+		Cookie:  cookies.Name("session"), Keys: s.keys, Outbox: box, Now: s.store.Now,
+	}
+	p := &portal.Portal{Sessions: s.sessions, Pages: s.pages, Cookies: cookies, Keys: s.keys, Logger: quiet}
+	s.mux, err = web.New(web.Config{Issuer: issuer, Problem: p.Problem, Logger: quiet, Now: s.store.Now})
+	must(err)
+	p.Login = &login.Flow{Directory: s.directory, Sessions: s.sessions, Keys: s.keys, Cookies: cookies, Pages: p, Audit: trail,
+		Limits: login.DefaultLimits(), Resume: http.HandlerFunc(s.mux.Again), Floor: time.Nanosecond, Now: s.store.Now}
+	env := recovery.Env{Mail: s, Pages: s.pages, Logger: quiet}
+	link, err := (&emaillink.Config{}).Open(t.Context(), env)
+	must(err)
+	vouched, err := (&helpdesk.Config{}).Open(t.Context(), env)
+	must(err)
+	letter, err := (&activationcode.Config{}).Open(t.Context(), env)
+	must(err)
+	s.flow = &recovery.Flow{Store: s.store, Directory: s.directory, Sessions: s.sessions, Outbox: box, Keys: s.keys,
+		Methods: []recovery.Method{link, vouched, letter}, Mail: s, Pages: s.pages,
+		Link: issuer + "/recover/link?t=", Home: issuer + "/recover", Undo: issuer + "/recover/undo?t=", Limits: recovery.DefaultLimits(), Audit: trail, Now: s.store.Now}
+	s.flow.Start()
+	p.Recovery = s.flow
+	s.desk = &operator.Desk{Rules: rules, Store: s.store, Directory: s.directory, Recovery: s.flow, Sessions: s.sessions, Outbox: box,
+		Keys: s.keys, Mail: s, Pages: s.pages, Home: issuer + "/recover", Audit: trail, Now: s.store.Now}
+	s.desk.Start()
+	d := &desk.Pages{Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Unavailable: p.Unavailable}
+	must(d.Check())
+	p.Routes(s.mux)
+	d.Routes(s.mux)
+	s.mux.Machine("GET /static/{file}", s.pages.Static())
+	// A way in without a password, for the tests.
+	s.mux.Page("GET /as/{login}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now, err := s.sessions.Start(r, s.account(r.PathValue("login")), false, "pwd")
+		must(err)
+		must(s.sessions.Commit(r.Context(), w, now))
+		http.Redirect(w, r, "/desk", http.StatusSeeOther)
+	}))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); box.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+	return s
+}
+
+func (s *school) account(login string) account.Account {
+	s.t.Helper()
+	a, err := s.directory.Find(context.Background(), login)
+	if err != nil {
+		s.t.Fatalf("%s: %v", login, err)
+	}
+	return a
+}
+
+// settled waits until all that was to be sent was sent.
+func (s *school) settled() {
+	s.t.Helper()
+	for range 4000 {
+		list := &store.List{Queue: "outbox"}
+		if err := s.store.Do(context.Background(), list); err != nil {
+			s.t.Fatal(err)
+		}
+		if len(list.Entries) == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.t.Fatal("jobs are left")
+}
+
+// next is the mail that left next, to an address.
+func (s *school) next(to string) mail.Message {
+	s.t.Helper()
+	for {
+		select {
+		case m := <-s.mails:
+			if m.To == to {
+				return m
+			}
+		case <-time.After(20 * time.Second):
+			s.t.Fatal("no mail to " + to)
+		}
+	}
+}
+
+const issuer = "https://login.example"
+
+// browser keeps cookies and follows nothing.
+type browser struct {
+	s       *school
+	cookies map[string]string
+	who     account.Account
+}
+
+// as is the browser of somebody who is signed in.
+func (s *school) as(login string) *browser {
+	s.t.Helper()
+	b := &browser{s, map[string]string{}, s.account(login)}
+	b.do(http.MethodGet, "/as/"+login, nil)
+	return b
+}
+
+// place is the page of an account as this operator would be shown it.
+func (b *browser) place(login string) string {
+	b.s.t.Helper()
+	return "/desk/person/" + b.s.keys.Box("desk handle").Seal([]byte(b.s.account(login).ID), string(b.who.ID))
+}
+
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (b *browser) do(method, target string, fields url.Values) answer {
+	b.s.t.Helper()
+	r := httptest.NewRequest(method, issuer+target, strings.NewReader(fields.Encode()))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	rec := httptest.NewRecorder()
+	b.s.mux.ServeHTTP(rec, r)
+	a := answer{rec.Result(), rec.Body.String()}
+	for _, c := range a.Cookies() {
+		b.cookies[c.Name] = c.Value
+	}
+	return a
+}
+
+func (b *browser) get(target string) answer { b.s.t.Helper(); return b.do(http.MethodGet, target, nil) }
+
+func (b *browser) post(target string, fields ...string) answer {
+	b.s.t.Helper()
+	form := url.Values{}
+	for i := 0; i < len(fields); i += 2 {
+		form.Add(fields[i], fields[i+1])
+	}
+	return b.do(http.MethodPost, target, form)
+}
+
+func (a answer) is(t *testing.T, status int, texts ...string) answer {
+	t.Helper()
+	if a.StatusCode != status {
+		t.Fatalf("status %d, want %d: %s", a.StatusCode, status, a.body)
+	}
+	for _, text := range texts {
+		if !strings.Contains(a.body, text) {
+			t.Errorf("no %q in %s", text, a.body)
+		}
+	}
+	return a
+}
+
+var issued = regexp.MustCompile(`id="issued">([0-9A-Z-]+)<`)
+
+func profile(names ...string) account.Condition {
+	c := account.Condition{Attribute: "ENTPersonProfils"}
+	for _, name := range names {
+		c.In = append(c.In, "National_"+name)
+	}
+	return c
+}
+
+// rules are those of requirement R60.
+func rules(parents, anyClass bool) operator.Rules {
+	every := []operator.Verb{operator.Vouch, operator.Unlock, operator.Contact, operator.End, operator.Letters, operator.Campaign}
+	class := operator.Rule{Name: "head teacher", Who: account.Condition{All: []account.Condition{profile("ENS"), {Attribute: "ENTAuxEnsClassesPrincipal"}}},
+		Verbs: []operator.Verb{operator.Vouch}, Over: profile("ELV"), Reach: &operator.Reach{Mine: "ENTAuxEnsClassesPrincipal", Theirs: "ENTEleveClasses"}}
+	if parents {
+		class.Over, class.Reach.Relatives = profile("ELV", "TUT"), "ENTAuxPersRelEleveEleve"
+	}
+	if anyClass {
+		class.Reach.Mine = "ENTAuxEnsClasses"
+	}
+	uai := &operator.Reach{Mine: "ESCOUAI", Theirs: "ESCOUAI"}
+	return operator.Rules{class,
+		{Name: "vie scolaire", Who: profile("EVS"), Rank: 2, Verbs: every[:2], Over: profile("ELV", "TUT"), Reach: uai},
+		{Name: "local admin", Who: account.Condition{Attribute: "ENTPersonLogin", In: []string{"nadia.adml"}}, Rank: 3, Verbs: every, Over: profile("ELV", "TUT", "ENS", "EVS"), Reach: uai},
+		{Name: "head", Who: profile("DIR"), Rank: 4, Verbs: []operator.Verb{operator.See}, Reach: uai},
+	}
+}

@@ -1,0 +1,195 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/operator"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/sms"
+)
+
+// news is what a page says after a form was answered, by the name that the
+// redirect gives it.
+var news = map[string]render.AlertKey{"done": render.AlertDeskDone, "verified": render.AlertDeskVerified, "sent": render.AlertDeskSent,
+	"new": render.AlertDeskSent}
+
+func (p *Pages) person(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	var alert *render.Alert
+	if key, ok := news[r.URL.Query().Get("news")]; ok {
+		alert = &render.Alert{Key: key, Good: true}
+	}
+	p.show(w, r, s, http.StatusOK, alert)
+}
+
+func (p *Pages) show(w http.ResponseWriter, r *http.Request, s *session.Session, status int, alert *render.Alert) {
+	who, err := p.Desk.Person(r.Context(), p.of(r, s))
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	view := personView(who)
+	view.Frame = render.Frame{NoDoors: true, Alert: alert, Action: r.URL.Path}
+	did := r.URL.Query().Get("news") + r.PostFormValue("do")
+	view.CodeSent, view.ContactSent = strings.HasPrefix(did, "sent") || did == "code", strings.HasPrefix(did, "new") || did == "contact_code"
+	p.Pages.Render(w, r, status, view)
+}
+
+func personView(who operator.Person) render.DeskPerson {
+	a := who.Account
+	view := render.DeskPerson{Name: a.Name, Login: a.Login, Status: string(a.Status), Reason: render.Reason(a.Reason), Ends: a.Ends,
+		Next: string(who.Next), Facts: who.Facts, VerifiedBy: string(who.Verified.By), VerifiedUntil: who.Verified.Until}
+	for i, c := range who.Contacts {
+		view.Contacts = append(view.Contacts, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Text, Sendable: c.Sendable, Doubtful: c.Doubtful})
+	}
+	for _, e := range who.Events {
+		result := e.Result
+		if strings.HasPrefix(result, "refused_") { // the reason is in the state
+			result = "refused"
+		}
+		view.Events = append(view.Events, render.DeskEvent{At: e.At, Result: result, To: e.To, Fate: string(e.Fate)})
+	}
+	for _, act := range operator.Acts() {
+		var denied operator.Denied
+		if errors.As(who.Acts[act], &denied) {
+			view.Denied = append(view.Denied, render.DeskAct{Act: string(act), Why: string(denied)})
+			continue
+		}
+		do := render.DeskAct{Act: string(act)}
+		if string(who.Next) == do.Act {
+			do.Why = "next"
+		}
+		view.Acts = append(view.Acts, do)
+	}
+	for _, reason := range operator.Reasons() {
+		view.Reasons = append(view.Reasons, string(reason))
+	}
+	return view
+}
+
+// answer is what a form led to: the news of the page that is shown next.
+type answer func(ctx context.Context, c operator.Case, r *http.Request) (news string, err error)
+
+// does are the forms of the page, by what they post as do.
+func (p *Pages) does(do string) answer {
+	simple := func(news string, act func(context.Context, operator.Case, operator.Reason) error) answer {
+		return func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			return news, act(ctx, c, operator.Reason(r.PostFormValue("reason")))
+		}
+	}
+	return map[string]answer{
+		"send": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			return "sent", p.Desk.SendCode(ctx, c, index(r, "contact"))
+		},
+		"code": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			return "verified", p.Desk.ReadBack(ctx, c, r.PostFormValue("code"))
+		},
+		"card": func(ctx context.Context, c operator.Case, _ *http.Request) (string, error) {
+			return "verified", p.Desk.CardSeen(ctx, c)
+		},
+		"facts": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			return "verified", p.Desk.Match(ctx, c, operator.Facts{Birth: r.PostFormValue("birth"), Other: r.PostFormValue("other")})
+		},
+		"forget": func(ctx context.Context, c operator.Case, _ *http.Request) (string, error) { return "", p.Desk.Forget(ctx, c) },
+		"unlock": simple("done", p.Desk.Unlock),
+		"resend": simple("done", p.Desk.Resend),
+		"cancel": simple("done", p.Desk.Cancel),
+		"end":    simple("done", p.Desk.End),
+		"contact": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			to, err := contact(r.PostFormValue("address"))
+			if err != nil {
+				return "", err
+			}
+			return "new", p.Desk.Correct(ctx, c, operator.Reason(r.PostFormValue("reason")), index(r, "from"), to)
+		},
+		"contact_code": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			return "done", p.Desk.Corrected(ctx, c, operator.Reason(r.PostFormValue("reason")), r.PostFormValue("code"))
+		},
+	}[do]
+}
+
+// contact reads an address as somebody typed it.
+func contact(typed string) (account.Contact, error) {
+	typed = strings.TrimSpace(typed)
+	if local, domain, ok := strings.Cut(typed, "@"); ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(typed, " \r\n,;<>") {
+		return account.Contact{Kind: account.Email, Value: typed}, nil
+	}
+	number, err := sms.Plan{}.Mobile(typed)
+	if err != nil {
+		return account.Contact{}, operator.ErrNoContact
+	}
+	return account.Contact{Kind: account.Phone, Value: number}, nil
+}
+
+// index is a number of the form, -1 for what is none.
+func index(r *http.Request, field string) int {
+	n, err := strconv.Atoi(r.PostFormValue(field))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func (p *Pages) postPerson(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	c, do := p.of(r, s), r.PostFormValue("do")
+	if do == string(operator.ActVouch) {
+		p.vouch(w, r, s, c)
+		return
+	}
+	act := p.does(do)
+	if act == nil {
+		p.show(w, r, s, http.StatusBadRequest, nil)
+		return
+	}
+	what, err := act(r.Context(), c, r)
+	if err != nil {
+		p.wrong(w, r, s, err)
+		return
+	}
+	query := ""
+	if what != "" {
+		query = "?" + url.Values{"news": {what}}.Encode()
+	}
+	http.Redirect(w, r, p.Pages.URL(r.URL.Path)+query, http.StatusSeeOther)
+}
+
+// mistakes are the errors that the page itself tells.
+var mistakes = map[error]render.AlertKey{
+	operator.ErrWrong: render.AlertDeskWrong, operator.ErrTooMany: render.AlertDeskTooMany, operator.ErrNoContact: render.AlertDeskNoContact,
+	operator.ErrReason: render.AlertMissing, operator.ErrStillLocked: render.AlertDeskStillLocked,
+	recovery.ErrState: render.AlertDeskConflict, recovery.ErrSlowDown: render.AlertDeskTooMany, directory.ErrConflict: render.AlertDeskConflict,
+}
+
+func (p *Pages) wrong(w http.ResponseWriter, r *http.Request, s *session.Session, err error) {
+	for mistake, key := range mistakes {
+		if errors.Is(err, mistake) {
+			p.show(w, r, s, http.StatusBadRequest, &render.Alert{Key: key})
+			return
+		}
+	}
+	p.failed(w, r, err)
+}
+
+// vouch shows a code once: it is in this answer and nowhere else.
+func (p *Pages) vouch(w http.ResponseWriter, r *http.Request, s *session.Session, c operator.Case) {
+	issued, err := p.Desk.Vouch(r.Context(), c, operator.Reason(r.PostFormValue("reason")))
+	if err != nil {
+		p.wrong(w, r, s, err)
+		return
+	}
+	drawing, err := render.QR(issued.URL.Reveal())
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	p.Pages.Render(w, r, http.StatusOK, render.DeskCode{Frame: render.Frame{NoDoors: true}, Name: issued.Account.Name, Login: issued.Account.Login,
+		Code: issued.Code.Reveal(), QR: drawing, Until: issued.Until, Back: r.URL.Path})
+}
