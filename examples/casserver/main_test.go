@@ -26,7 +26,11 @@ func TestSignIn(t *testing.T) {
 	app.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the application") })
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- serve(ctx, listener, app, users{"ada": secret.New("engine")}) }()
+	go func() {
+		err := serve(ctx, listener, app, users{"ada": secret.New("engine")})
+		_ = listener.Close() // else a failure leaves the browser waiting
+		served <- err
+	}()
 	t.Cleanup(func() {
 		stop()
 		if err := <-served; err != nil {

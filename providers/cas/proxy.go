@@ -13,15 +13,16 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
-// grant makes a proxy-granting ticket that hangs from the session, for a
+// grant makes a proxy-granting ticket that hangs from a session's record, for a
 // service whose ticket was good, and sends it to the service's callback (CAS
 // 3.0.3 section 2.5.4). It does not exist before the callback has answered. iou
 // is the name by which the service knows it in the answer; it is empty for a
 // service that goes on without. The error says that nothing is known.
-func (p *protocol) grant(r *http.Request, a assertion, session store.Key, callback string) (iou string, failed *failure, err error) {
+func (p *protocol) grant(r *http.Request, a assertion, under store.Key, callback string) (iou string, failed *failure, err error) {
 	_, party := p.services.Find(a.Service)
 	if party == nil || len(party.Proxy.Callbacks) == 0 {
 		return "", &failure{codeMayNotProxy, "The service may not act as a proxy."}, nil
@@ -30,8 +31,8 @@ func (p *protocol) grant(r *http.Request, a assertion, session store.Key, callba
 	if err != nil || to.Scheme != "https" || !party.Proxy.Allows(callback) {
 		return "", &failure{codeCallback, "The callback is not one of the service's, or is not https."}, nil
 	}
-	granted := assertion{Party: a.Party, Account: a.Account, Session: session.Name, Proxies: slices.Insert(slices.Clone(a.Proxies), 0, callback)}
-	pgt, create := p.granting.Issue(session, granted.fields())
+	granted := assertion{Party: a.Party, Account: a.Account, Session: under.Name, Proxies: slices.Insert(slices.Clone(a.Proxies), 0, callback)}
+	pgt, create := p.granting.Issue(under, granted.fields())
 	iou = "PGTIOU-" + secret.Random(40)
 	if err := p.call(r, *to, pgt, iou); err != nil {
 		p.env.Logger.LogAttrs(r.Context(), slog.LevelWarn, "cas: a proxy-granting ticket could not be sent",
@@ -106,6 +107,18 @@ func (p *protocol) proxy(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// refusal is why a program gets no ticket for a service: what would send a
+// person to a page or to the form. It is empty when it gets one.
+func (p *protocol) refusal(a ask, s *session.Session) string {
+	if limit := a.party.Freshness(0); limit > 0 && p.env.Now().Sub(s.AuthTime) > limit {
+		return "The credentials were given too long ago for this service."
+	}
+	if why := a.party.Admit(s.Account, p.env.Now()); why != account.ReasonNone {
+		return "The account may not enter this service: " + string(why) + "."
+	}
+	return ""
+}
+
 // proxyTicket issues a ticket that hangs from the proxy-granting one. The
 // person may enter the target or not as if they came themselves.
 func (p *protocol) proxyTicket(r *http.Request, pgt, target string) (ticket string, failed *failure, err error) {
@@ -133,8 +146,9 @@ func (p *protocol) proxyTicket(r *http.Request, pgt, target string) (ticket stri
 		return "", nil, err
 	case s == nil:
 		return "", unknown, nil
-	case a.party.Admit(s.Account, p.env.Now()) != account.ReasonNone:
-		return "", &failure{codeMayNotEnter, "The account may not enter the target."}, nil
+	}
+	if why := p.refusal(a, s); why != "" {
+		return "", &failure{codeMayNotEnter, why}, nil
 	}
 	told := p.assert(a, s, under)
 	told.Proxies = granted.Proxies

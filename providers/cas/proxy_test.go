@@ -11,9 +11,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/providers/cas"
 )
@@ -352,6 +354,29 @@ func TestProxyAfterClosing(t *testing.T) {
 	}
 	if form := b.get("/cas/login", "service", portal.app()); form.state() == "" {
 		t.Errorf("the session lives on: %d", form.StatusCode)
+	}
+}
+
+// A service that wants fresh credentials gets no ticket by a program from a
+// session in which they were given too long ago.
+func TestFreshnessForPrograms(t *testing.T) {
+	portal := newProxy(t)
+	bank := cas.Service{RelyingParty: sso.RelyingParty{Name: "Bank", MaxAge: plugin.Duration(10 * time.Minute)}, URL: "https://bank.example/"}
+	h := openConfig(t, cas.Config{PrivateCallbacks: true, REST: true, Services: []cas.Service{portal.service("Portal"), bank}})
+	b := h.browser()
+	pgt := h.grantingTicket(b, portal)
+	at := strings.TrimPrefix(b.post("/cas/v1/tickets", "username", "alice", "password", "right").Header.Get("Location"), h.url)
+	for _, c := range []struct {
+		code   string
+		status int
+	}{{"", http.StatusOK}, {"UNAUTHORIZED_SERVICE", http.StatusForbidden}} {
+		if _, code := h.proxyTicket("pgt", pgt, "targetService", bank.URL); code != c.code {
+			t.Errorf("a proxy: %q, want %q", code, c.code)
+		}
+		if a := b.post(at, "service", bank.URL); a.StatusCode != c.status {
+			t.Errorf("a program: %d, want %d", a.StatusCode, c.status)
+		}
+		h.clock.Advance(11 * time.Minute)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
@@ -87,8 +86,8 @@ func (p *protocol) restTicket(w http.ResponseWriter, r *http.Request) {
 	if s == nil {
 		return
 	}
-	if why := a.party.Admit(s.Account, p.env.Now()); why != account.ReasonNone {
-		http.Error(w, "the account may not enter the service: "+string(why), http.StatusForbidden)
+	if why := p.refusal(a, s); why != "" {
+		http.Error(w, why, http.StatusForbidden)
 		return
 	}
 	ticket, ok := p.issue(w, r, a, s)
