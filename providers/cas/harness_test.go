@@ -260,7 +260,7 @@ type plainPages struct{}
 
 func (plainPages) LoginForm(w http.ResponseWriter, _ *http.Request, f login.Form) {
 	page := `<form method="post" action="/login"><input type="hidden" name="state" value="` + f.State + `">` +
-		"\nfailure=" + string(f.Failure) + "\nlogin=" + f.Login + "\nparty=" + f.Party + "\n"
+		"\nfailure=" + string(f.Failure) + "\nlogin=" + f.Login + "\nparty=" + f.Party + "\ntargets=" + strings.Join(f.Targets, " ") + "\n"
 	for name, values := range f.Echo {
 		page += `<input type="hidden" name="` + name + `" value="` + html.EscapeString(values[0]) + `">`
 	}

@@ -57,6 +57,9 @@ func TestR52Upgrade(t *testing.T) {
 	h := open(t, cas.Service{RelyingParty: sso.RelyingParty{Name: "Java"}, URL: "https://java.example/app",
 		Normalise: registry.Normalise{StripJSessionID: true, IgnoreTicket: true, UpgradeHTTP: true}})
 	b := h.browser()
+	if form := b.get("/cas/login", "service", "http://java.example/app"); !strings.Contains(form.body, "\ntargets=https://java.example/app\n") {
+		t.Errorf("the page's policy lets the browser go elsewhere: %s", form.body)
+	}
 	a := b.signIn("alice", "service", "http://java.example/app;jsessionid=1?ticket=ST-old")
 	if want := "https://java.example/app;jsessionid=1?ticket=" + a.ticket(); a.Header.Get("Location") != want || a.ticket() == "ST-old" {
 		t.Errorf("sent to %s, want %s", a.Header.Get("Location"), want)
