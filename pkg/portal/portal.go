@@ -11,6 +11,7 @@
 //	GET  POST /recover/link              a link was opened; go on
 //	GET  POST /recover/number            who are you, by a number and a date
 //	GET  POST /recover/more              prove what is still missing
+//	GET  POST /recover/address           give a rescue address
 //	GET  POST /recover/password          choose a password
 //	GET  POST /recover/unlock            or keep the one there is
 //	GET  POST /recover/undo              take a changed address back
@@ -76,6 +77,8 @@ func (p *Portal) Routes(m *web.Mux) {
 		page("POST /recover/more", p.postMore)
 		page("GET /recover/password", p.password)
 		page("POST /recover/password", p.postPassword)
+		page("GET /recover/address", p.address)
+		page("POST /recover/address", p.postAddress)
 		page("GET /recover/unlock", p.unlock)
 		page("POST /recover/unlock", p.postUnlock)
 		page("GET /recover/undo", p.undo)

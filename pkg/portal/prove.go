@@ -70,6 +70,8 @@ func (p *Portal) ready(w http.ResponseWriter, r *http.Request, page string) (rec
 	switch {
 	case len(ready.More) > 0 || ready.Short:
 		right = "/recover/more"
+	case ready.NoAddress && !p.later(r):
+		right = "/recover/address"
 	case ready.Purpose == recovery.Unlock, page == "/recover/unlock" && ready.Unlockable:
 		right = "/recover/unlock"
 	}
@@ -193,6 +195,7 @@ func (p *Portal) postUnlock(w http.ResponseWriter, r *http.Request) {
 func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery.Purpose, back string) {
 	p.Cookies.Delete(w, cookieProof)
 	p.Cookies.Delete(w, cookieAttempt)
+	p.Cookies.Delete(w, cookieAddress)
 	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(purpose)), back))
 }
 
@@ -229,44 +232,4 @@ func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
 	back := local(r)
 	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), LoginURL: p.Pages.URL(or(back, "/login")),
 		Frame: render.Frame{Destination: p.destination(back), NoDoors: true}})
-}
-
-// undo is where the messages lead that tell of a changed rescue address. Like a
-// link it leaves the address bar at once, and looking changes nothing.
-func (p *Portal) undo(w http.ResponseWriter, r *http.Request) {
-	if token := r.URL.Query().Get("t"); token != "" {
-		if len(token) > maxToken {
-			token = "-"
-		}
-		p.Cookies.Set(w, cookieUndo, token, attemptLife)
-		p.to(w, r, "/recover/undo")
-		return
-	}
-	good, err := p.Recovery.Undoable(r.Context(), p.Cookies.Get(r, cookieUndo))
-	if err != nil {
-		p.Unavailable(w, r, err)
-		return
-	}
-	p.showUndo(w, r, render.Undo{Gone: !good})
-}
-
-func (p *Portal) showUndo(w http.ResponseWriter, r *http.Request, view render.Undo) {
-	status := http.StatusOK
-	if view.Gone {
-		status = http.StatusGone
-	}
-	p.Pages.Render(w, r, status, view)
-}
-
-func (p *Portal) postUndo(w http.ResponseWriter, r *http.Request) {
-	err := p.Recovery.UndoContact(r.Context(), p.Cookies.Get(r, cookieUndo), web.ClientAddr(r).String())
-	switch {
-	case err == nil:
-		p.Cookies.Delete(w, cookieUndo)
-		p.showUndo(w, r, render.Undo{Done: true})
-	case errors.Is(err, recovery.ErrNoProof), errors.Is(err, directory.ErrConflict):
-		p.showUndo(w, r, render.Undo{Gone: true})
-	default:
-		p.Unavailable(w, r, err)
-	}
 }

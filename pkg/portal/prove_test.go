@@ -225,3 +225,49 @@ func TestMethodOfOnesOwn(t *testing.T) {
 	b.post("/code?by=birthdate", "username", "alice", "code", "20/05/2007").is(t, http.StatusBadRequest)
 	b.leads(b.post("/code?by=birthdate", "username", "newby", "code", "20/05/2007"), "/recover/password").is(t, http.StatusOK)
 }
+
+// editable is the directory of a house whose contacts can be written.
+type editable struct{ *people }
+
+func (d editable) Replace(_ context.Context, id account.ID, from, to account.Contact) error {
+	d.change(string(id), func(a *account.Account) { a.Contacts = append(a.Contacts, to) })
+	return nil
+}
+
+func (editable) Edit(context.Context, account.ID, string, []string, []string) error { return nil }
+
+// R21: who has no rescue address gives one while activating, proved by its code,
+// and may do it later.
+func TestRescueAddressAtActivation(t *testing.T) {
+	h := whole(t)
+	h.portal.Recovery.Directory = editable{h.people}
+	h.people.change("newby", func(a *account.Account) { a.Contacts, a.Mail = nil, "newby@univ.example" })
+	b := h.browser()
+	b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby"))
+	b.leads(b.get("/recover/password"), "/recover/address").is(t, http.StatusOK).has(t, `name="address"`)
+	for _, wrong := range []string{"", "newby", "newby@univ.example", "a@b.example, c@d.example", "a@b.example\r\nBcc: x@y.example"} {
+		b.post("/recover/address", "address", wrong).is(t, http.StatusBadRequest).has(t, `aria-invalid="true"`)
+	}
+	b.leads(b.post("/recover/address", "address", " me@home.example "), "/recover/address").is(t, http.StatusOK).has(t, `name="code"`)
+	m := <-h.mails
+	h.settled()
+	code := regexp.MustCompile(`\b\d{6}\b`).FindString(m.Text)
+	if m.To != "me@home.example" {
+		t.Errorf("sent to %s", m.To)
+	}
+	b.post("/recover/address", "code", "000000").is(t, http.StatusBadRequest).has(t, `aria-invalid="true"`)
+	b.leads(b.post("/recover/address", "code", code), "/recover/password").is(t, http.StatusOK)
+	if got := h.people.accounts["newby"].Contacts; len(got) != 1 || got[0].Value != "me@home.example" {
+		t.Errorf("on file: %v", got)
+	}
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate")
+
+	h.people.change("newby", func(a *account.Account) {
+		a.Contacts, a.Status, a.Reason = nil, account.Pending, account.ReasonNotActivated
+	})
+	b = h.browser()
+	b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby"))
+	b.leads(b.get("/recover/password"), "/recover/address")
+	b.leads(b.post("/recover/address", "later", "yes"), "/recover/password").is(t, http.StatusOK)
+	h.browser().get("/recover/address").is(t, http.StatusGone)
+}

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/throttle"
 	"github.com/loge-idp/loge/pkg/ticket"
@@ -125,8 +128,58 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 	if err != nil {
 		return err
 	}
-	err = f.Store.Do(ctx, append(append(notices, record), f.Forget(who.ID)...)...)
+	ops := append(notices, record)
+	if c.From != (account.Contact{}) { // what one more address adds to ends nothing
+		ops = append(ops, f.Forget(who.ID)...)
+	}
+	err = f.Store.Do(ctx, ops...)
 	f.Outbox.Nudge()
+	return err
+}
+
+// addressable reports whether an account that is being activated should be
+// asked for a rescue address: it has none, and one could be written (R21).
+func (f *Flow) addressable(p proven) bool {
+	_, editor := f.Directory.(directory.Editor)
+	return editor && p.purpose == Activate && len(p.account.Reach(account.Email)) == 0 &&
+		slices.ContainsFunc(f.Methods, func(m Method) bool { return sends(m) && m.Offers(mailed, Contact) })
+}
+
+// mailed is somebody whom mail reaches: whom methods that send mail offer
+// themselves to.
+var mailed = account.Account{ID: "-", Contacts: []account.Contact{{Kind: account.Email, Value: "somebody@example.org"}}}
+
+// ErrAddress: what was typed is no rescue address.
+var ErrAddress = errors.New("recovery: not a rescue address")
+
+// BeginAddress has the first rescue address of an account prove itself, while
+// it is activated: the proof says whose account it is. Errors: ErrAddress,
+// ErrPartial, and those of Proven and BeginContact.
+func (f *Flow) BeginAddress(ctx context.Context, proof, value, language, source, address string) (Begun, error) {
+	p, err := f.proof(ctx, proof)
+	if err != nil {
+		return Begun{}, err
+	}
+	if _, err := f.whole(p, Activate); err != nil {
+		return Begun{}, err
+	}
+	to := account.Contact{Kind: account.Email, Value: strings.TrimSpace(value)}
+	_, own, _ := strings.Cut(p.account.Mail, "@")
+	_, domain, _ := strings.Cut(to.Value, "@")
+	if !f.addressable(p) || (mail.Message{To: to.Value}).Check() != nil || own != "" && strings.EqualFold(own, domain) {
+		return Begun{}, ErrAddress // an address of the institution is none (R20)
+	}
+	return f.BeginContact(ctx, p.account, Change{To: to}, language, source, address)
+}
+
+// CompleteAddress takes the code that the address got. Errors: those of Proven
+// and CompleteContact.
+func (f *Flow) CompleteAddress(ctx context.Context, proof string, r Reply) error {
+	p, err := f.proof(ctx, proof)
+	if err != nil {
+		return err
+	}
+	_, err = f.CompleteContact(ctx, p.account.ID, r)
 	return err
 }
 

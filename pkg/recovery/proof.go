@@ -114,6 +114,9 @@ type Ready struct {
 	Unlockable bool
 	// Charter is the URL of what must be accepted first; empty without.
 	Charter string
+	// NoAddress is set when an account that is being activated has no rescue
+	// address yet: BeginAddress adds one.
+	NoAddress bool
 }
 
 // More is one way to prove what is missing.
@@ -144,6 +147,7 @@ func (f *Flow) ready(p proven) Ready {
 		out.Charter = f.Charter
 	}
 	if f.suffices(p.account, p.purpose, p.by) {
+		out.NoAddress = f.addressable(p)
 		return out
 	}
 	for _, m := range f.next(p.account, p.purpose, p.by) {

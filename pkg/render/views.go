@@ -78,10 +78,11 @@ const (
 	AlertBadDeviceCode  AlertKey = "bad_device_code" // no device shows this code, or not any more
 	AlertCharter        AlertKey = "charter"         // the charter must be accepted first
 	AlertBadAnswer      AlertKey = "bad_answer"      // what was typed to prove more is not right
+	AlertBadAddress     AlertKey = "bad_address"     // no rescue address: malformed, or the institution's own
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer}
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress}
 
 // Link is a way out, worded by the message link.<Key>.
 type Link struct {
@@ -366,6 +367,17 @@ type MoreWay struct {
 	Text   string // the question of this person; empty for the label
 }
 
+// Address asks for a first rescue address while an account is activated, and,
+// once Sent, for the code that went there. It posts address or code; the button
+// later posts later=yes.
+type Address struct {
+	Frame
+	Typed      string
+	Sent       bool
+	Code       string
+	ValidUntil time.Time
+}
+
 // Unlock offers to lift a lock and keep the password.
 type Unlock struct {
 	Frame
@@ -499,6 +511,7 @@ func (v Identify) Page() string {
 }
 func (Number) Page() string        { return "number" }
 func (More) Page() string          { return "more" }
+func (Address) Page() string       { return "address" }
 func (Unlock) Page() string        { return "unlock" }
 func (Undo) Page() string          { return "undo" }
 func (Sent) Page() string          { return "sent" }
@@ -515,7 +528,7 @@ func (BoxMessage) Page() string    { return "box-message" }
 
 // pageViews are the pages that must be there.
 var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, Warn{}, Consent{}, DeviceCode{}, DeviceConfirm{}, DeviceDone{}, SignedIn{}, Grace{}, Refused{},
-	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Number{}, Sent{}, Code{}, More{}, Unlock{}, Undo{}, Opened{}, Password{},
+	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Number{}, Sent{}, Code{}, More{}, Address{}, Unlock{}, Undo{}, Opened{}, Password{},
 	Done{}, Expired{}, FormPost{}, HelpPage{}, Accessibility{}, Box{}, BoxMessage{}}
 
 // MailLink is the mail with a link and a code.
