@@ -316,7 +316,7 @@ func TestRCAS02(t *testing.T) {
 	h := open(t)
 	b := h.browser()
 	tickets := []string{b.ticketFor("alice", app)}
-	for len(tickets) < 200 {
+	for len(tickets) < 60 {
 		tickets = append(tickets, b.get("/cas/login", "service", app).ticket())
 	}
 	var won atomic.Int64
