@@ -202,6 +202,34 @@ func TestRCAS13(t *testing.T) {
 	}
 }
 
+// X5: a proxy ticket validated in JSON.
+func TestProxyJSON(t *testing.T) {
+	portal, mail := newProxy(t), newProxy(t)
+	h := openConfig(t, cas.Config{PrivateCallbacks: true, Services: []cas.Service{portal.service("Portal"), mail.service("Mail")}})
+	ticket, _ := h.proxyTicket("pgt", h.grantingTicket(h.browser(), portal), "targetService", mail.app())
+	got := h.validate("proxyValidate", "service", mail.app(), "ticket", ticket, "pgtUrl", mail.callback(), "format", "JSON")
+	var read struct {
+		Response struct {
+			Success struct {
+				User    string   `json:"user"`
+				IOU     string   `json:"proxyGrantingTicket"`
+				Proxies []string `json:"proxies"`
+			} `json:"authenticationSuccess"`
+		} `json:"serviceResponse"`
+	}
+	if err := json.Unmarshal([]byte(got.body), &read); err != nil {
+		t.Fatal(err, got.body)
+	}
+	told := read.Response.Success
+	if diff := cmp.Diff([]string{portal.callback()}, told.Proxies); diff != "" || told.User != "alice" || mail.pgt(told.IOU) == "" {
+		t.Errorf("%s: %s", diff, got.body)
+	}
+	refused := h.validate("proxy", "format", "JSON")
+	if !strings.Contains(refused.body, `{"serviceResponse":{"proxyFailure":{"code":"INVALID_REQUEST"`) {
+		t.Errorf("%s", refused.body)
+	}
+}
+
 // R-CAS-14: the callback is one of the service's own, over verified TLS, and
 // answers itself.
 func TestRCAS14(t *testing.T) {
