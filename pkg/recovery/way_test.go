@@ -173,6 +173,19 @@ func TestWeakMethod(t *testing.T) {
 	if err := try("newcomer", "20/05/2007"); err != nil {
 		t.Error(err)
 	}
+
+	// Two numbers of one person are one person's tries.
+	w.flow.Directory = wide{w.people}
+	w.people.change("newcomer", func(a *account.Account) { a.Attributes = map[string][]string{"number": {"1001", "1002"}} })
+	w.advance(25 * time.Hour)
+	for range 5 {
+		if err := try("1001", "21/05/2007"); !errors.Is(err, recovery.ErrWrong) {
+			t.Fatal(err)
+		}
+	}
+	if err := try("1002", "20/05/2007"); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("the right date beside another number: %v", err)
+	}
 }
 
 // Number and date of birth open a channel on file, and prove nothing.
@@ -197,6 +210,32 @@ func TestIdentification(t *testing.T) {
 	m := <-w.mails
 	if m.To != "a@home.example" || !strings.Contains(m.Text, "alice") || !strings.Contains(m.Subject, "username") {
 		t.Errorf("sent %q to %s: %s", m.Subject, m.To, m.Text)
+	}
+}
+
+// R6: two of one number and date are none, and a number need not be a login.
+func TestNumbersAreOnePerson(t *testing.T) {
+	w := strict(t)
+	w.flow.Directory = wide{w.people}
+	number := func(login string, numbers ...string) {
+		w.people.change(login, func(a *account.Account) {
+			a.Birth, a.Attributes = account.Date{Year: 2005, Month: 3, Day: 14}, map[string][]string{"number": numbers}
+		})
+	}
+	number("alice", "22401003", "22401009")
+	number("guessed", "22401004", "22401009")
+	for typed, want := range map[string]string{"22401003": "a@home.example", "22401004": "g@home.example", "22401009": ""} {
+		if _, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Identifier, Login: typed, Known: "birthdate", Fact: recovery.Answer{Code: "14/03/2005"}, Source: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		w.settled(t)
+		got := ""
+		for len(w.mails) > 0 {
+			got += (<-w.mails).To
+		}
+		if got != want {
+			t.Errorf("%s: sent to %q, want %q", typed, got, want)
+		}
 	}
 }
 
