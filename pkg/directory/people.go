@@ -32,6 +32,13 @@ type Searcher interface {
 	Search(ctx context.Context, q Query, each func(account.Account) bool) error
 }
 
+// Selecting is implemented by directories that read some attributes of an entry
+// and leave the others.
+type Selecting interface {
+	// Reads reports whether accounts come with their values of an attribute.
+	Reads(attribute string) bool
+}
+
 // Editor is implemented by directories whose entries can be changed in more
 // than their password. What cannot be written as asked is an error that says
 // so to an operator.

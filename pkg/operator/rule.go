@@ -11,6 +11,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/plugin"
 )
 
 // Verb is one thing that an operator does to an account.
@@ -78,34 +79,41 @@ type Reach struct {
 // Rules are all the rules of a site.
 type Rules []Rule
 
-// Validate reports what cannot be meant.
+// Validate reports what cannot be meant, as a *plugin.Error that names the
+// place.
 func (rules Rules) Validate() error {
 	names := map[string]bool{}
-	for _, r := range rules {
-		wrong := func(err error) error { return fmt.Errorf("rule %q: %w", r.Name, err) }
+	for i, r := range rules {
+		at := func(key string, err error) error { return plugin.At(fmt.Sprintf("[%d]", i), plugin.At(key, err)) }
 		switch {
 		case r.Name == "" || names[r.Name]:
-			return wrong(errors.New("each rule needs a name of its own"))
+			return at("name", errors.New("each rule needs a name of its own"))
 		case r.Rank < 0:
-			return wrong(errors.New("rank must be at least 1"))
-		case len(r.Who.Attributes()) == 0:
-			return wrong(errors.New("who must name an attribute: without one everybody would be an operator"))
+			return at("rank", errors.New("must be at least 1"))
+		case !asks(r.Who):
+			return at("who", errors.New("must name an attribute: without one everybody would be an operator"))
 		case r.Reach != nil && (r.Reach.Mine == "" || r.Reach.Theirs == ""):
-			return wrong(errors.New("reach needs mine and theirs"))
+			return at("reach", errors.New("needs mine and theirs"))
 		}
 		names[r.Name] = true
 		for _, v := range r.Verbs {
 			if !slices.Contains(verbs, v) {
-				return wrong(fmt.Errorf("no verb is called %q; known: %v", v, verbs))
+				return at("verbs", fmt.Errorf("no verb is called %q; known: %v", v, verbs))
 			}
 		}
-		for _, c := range []account.Condition{r.Who, r.Over} {
-			if err := c.Validate(); err != nil {
-				return wrong(err)
-			}
+		if err := r.Who.Validate(); err != nil {
+			return at("who", err)
+		}
+		if err := r.Over.Validate(); err != nil {
+			return at("over", err)
 		}
 	}
 	return nil
+}
+
+// asks reports whether a condition looks at any value of an account.
+func asks(c account.Condition) bool {
+	return c.Attribute != "" || slices.ContainsFunc(append(slices.Clone(c.All), c.Any...), asks) || c.Not != nil && asks(*c.Not)
 }
 
 // Attributes are the names of the attributes that the rules look at, so that a

@@ -55,6 +55,7 @@ type Config struct {
 	Applications []Application `json:"applications"`
 	Recovery     Recovery      `json:"recovery"`
 	Session      Session       `json:"session"`
+	Desk         Desk          `json:"desk"`
 
 	// KeyMaterial replaces Keys, for programs that keep their keys elsewhere.
 	KeyMaterial *Keys `json:"-"`
@@ -158,6 +159,9 @@ func (c Config) check() (Config, error) {
 	}
 	if err := c.Recovery.Password.Validate(); err != nil {
 		return c, c.source.at("recovery.password", err)
+	}
+	if err := c.Desk.Rules.Validate(); err != nil {
+		return c, c.source.at("", plugin.At("desk.rules", err))
 	}
 	return c, nil
 }

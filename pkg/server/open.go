@@ -251,6 +251,10 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if pages.Recovery != nil {
 		pages.Login.Entered, pages.Login.Code = pages.Recovery.Forget, pages.Recognised
 	}
+	help, err := o.desk(p, pages, post, trail)
+	if err != nil {
+		return nil, err
+	}
 	protocols, err := o.protocols(ctx, sso.Env{
 		Issuer: o.config.Issuer, Store: p.store, Directory: p.directory, Login: pages.Login, Sessions: sessions, Outbox: post,
 		Keys: p.keys.Ring, Signers: p.keys.Signers, Pages: p.pages, Audit: trail, Logger: o.logger, Now: time.Now,
@@ -264,6 +268,13 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		if n, ok := protocol.(sso.Namer); ok {
 			pages.Namers = append(pages.Namers, n)
 		}
+		if l, ok := protocol.(sso.Lister); ok {
+			for _, party := range l.Parties() {
+				if !p.pages.Themed(party.Theme) {
+					return nil, o.config.source.at("site.themes", fmt.Errorf("has no theme %q, which the application %q asks for", party.Theme, party.Name))
+				}
+			}
+		}
 	}
 	s := &Server{mux: mux, listen: o.config.Listen, keys: p.keys, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
 	if pages.Recovery != nil {
@@ -273,6 +284,9 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		s.pause = notice // there is a balancer
 	}
 	pages.Routes(mux)
+	if help != nil {
+		help.Routes(mux)
+	}
 	for _, protocol := range protocols {
 		protocol.Routes(mux)
 	}

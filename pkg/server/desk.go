@@ -1,0 +1,49 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/operator"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/portal"
+	"github.com/loge-idp/loge/pkg/portal/desk"
+)
+
+// Desk is who helps whom.
+type Desk struct {
+	// Rules make operators. None: there is no desk.
+	Rules operator.Rules `json:"rules"`
+}
+
+// desk is nil where the configuration has no rule.
+func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail audit.Log) (*desk.Pages, error) {
+	rules := o.config.Desk.Rules
+	if len(rules) == 0 {
+		return nil, nil
+	}
+	if pages.Recovery == nil {
+		return nil, o.config.source.at("desk", errors.New("needs a way back in to hand over; add one under recovery.methods, like {type: helpdesk}"))
+	}
+	if d, ok := p.directory.(directory.Selecting); ok {
+		for i, rule := range rules {
+			for _, name := range (operator.Rules{rule}).Attributes() {
+				if !d.Reads(name) {
+					return nil, o.config.source.at("", plugin.At(fmt.Sprintf("desk.rules[%d]", i),
+						fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name)))
+				}
+			}
+		}
+	}
+	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Outbox: post,
+		Keys: p.keys.Ring, Mail: p.mail, SMS: p.sms, Pages: p.pages, Home: o.config.Issuer + "/recover", Audit: trail}
+	help.Start()
+	shown := &desk.Pages{Desk: help, Login: pages.Login, Sessions: pages.Sessions, Pages: p.pages, Keys: p.keys.Ring, Unavailable: pages.Unavailable}
+	if err := shown.Check(); err != nil {
+		return nil, o.config.source.at("", err)
+	}
+	return shown, nil
+}
