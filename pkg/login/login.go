@@ -28,6 +28,8 @@ type Request struct {
 	URL string
 	// Party is the name of the application to show; empty for our own pages.
 	Party string
+	// Theme is the face of the pages on the way; the site's own when empty.
+	Theme string
 	// Targets are the origins to which the answer may redirect, for the page's
 	// Content-Security-Policy: Chromium applies form-action to redirects.
 	Targets []string

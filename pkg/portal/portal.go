@@ -130,6 +130,7 @@ func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) {
 func (p *Portal) LoginForm(w http.ResponseWriter, r *http.Request, f login.Form) {
 	frame := render.Frame{
 		Destination: f.Party,
+		Theme:       f.Theme,
 		Action:      "/login",
 		Hidden:      []render.Field{{Name: sso.FieldState, Value: f.State}},
 		FormTargets: f.Targets,
@@ -173,6 +174,7 @@ func (p *Portal) GraceNotice(w http.ResponseWriter, r *http.Request, a account.A
 func stepFrame(step login.Step, form login.StepForm) render.Frame {
 	return render.Frame{
 		Destination: form.Party,
+		Theme:       form.Theme,
 		Action:      "/login/continue",
 		Hidden:      []render.Field{{Name: sso.FieldState, Value: form.State}, {Name: login.FieldStep, Value: step.Name()}},
 		FormTargets: form.Targets,

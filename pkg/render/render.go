@@ -50,7 +50,6 @@ type Pages struct {
 	sets       map[string]*set
 	assets     map[string]asset
 	assetPaths map[string]string
-	icon       htmltemplate.URL
 }
 
 // Open reads all layers and checks them: every page and mail of this package
@@ -89,7 +88,6 @@ func Open(config Config) (*Pages, error) {
 	if err := p.loadStatic(layers); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
-	p.icon = favicon(p.site.key, p.site.brass)
 	for _, lang := range p.catalog.Languages() {
 		if p.sets[lang], err = p.parse(layers, lang); err != nil {
 			return nil, fmt.Errorf("templates: %w", err)
@@ -132,6 +130,9 @@ type layout struct {
 	Frame  Frame
 	Lang   string
 	Switch []switchTo
+	// Place, Style and Icon are the face of the house.
+	Place, Style string
+	Icon         htmltemplate.URL
 }
 
 // switchTo is one other language: its tag, its own name, and the same page in
@@ -170,7 +171,9 @@ func (p *Pages) execute(out *bytes.Buffer, r *http.Request, lang string, view Vi
 	if !ok {
 		return fmt.Errorf("pages/%s.html: is missing", view.Page())
 	}
-	data := layout{View: view, Frame: view.frame(), Lang: lang}
+	face := p.site.faces[view.frame().Theme]
+	data := layout{View: view, Frame: view.frame(), Lang: lang, Place: face.name.In(lang),
+		Style: stylesheetOf(view.frame().Theme), Icon: face.icon}
 	for _, tag := range p.catalog.Languages() {
 		if tag == lang {
 			continue

@@ -22,6 +22,8 @@ type Site struct {
 	// that is readable takes its place.
 	Key   string `json:"key"`
 	Brass string `json:"brass"`
+	// Themes are other faces by the name that applications ask for them.
+	Themes map[string]Theme `json:"themes"`
 	// Language is the default language; "fr" when empty.
 	Language string `json:"language"`
 	// Timezone is an IANA name; "Europe/Paris" when empty.
@@ -93,16 +95,11 @@ type site struct {
 	Site
 	zone     *time.Location
 	schedule Schedule
-	css      string // the colours, as a block of custom properties
-	key      Colour
-	brass    Colour
+	faces    map[string]face // by the name of the theme; the site's own has none
 }
 
 func (s Site) check() (site, error) {
-	out := site{Site: s, key: defaultKey, brass: defaultBrass}
-	if len(s.Name) == 0 {
-		out.Name = Text{"": "Loge"}
-	}
+	out := site{Site: s}
 	if s.Timezone == "" {
 		s.Timezone = "Europe/Paris"
 	}
@@ -120,18 +117,10 @@ func (s Site) check() (site, error) {
 	default:
 		return out, errors.New("links.accessible: one of none, partial, full")
 	}
-	for place, colour := range map[string]struct {
-		text string
-		into *Colour
-	}{"key": {s.Key, &out.key}, "brass": {s.Brass, &out.brass}} {
-		if colour.text == "" {
-			continue
-		}
-		if *colour.into, err = ParseColour(colour.text); err != nil {
-			return out, fmt.Errorf("%s: %w", place, err)
-		}
+	if out.faces, err = s.faces(); err != nil {
+		return out, err
 	}
-	out.css = palette(s, out.key, out.brass)
+	out.Name = out.faces[""].name
 	return out, nil
 }
 
@@ -144,18 +133,18 @@ var (
 	defaultBrass = Colour{0x8a, 0x64, 0x14}
 )
 
-// palette is the style sheet of the site's own colours, for the light room and
-// the dark one; empty when the site has none.
-func palette(s Site, key, brass Colour) string {
+// palette is the style sheet of the colours of a place, for the light room and
+// the dark one; empty when it has none of its own.
+func palette(t Theme, key, brass Colour) string {
 	var light, dark string
 	add := func(name string, colour Colour) {
 		light += fmt.Sprintf("--%s:%s;", name, Readable(colour, lightGrounds...))
 		dark += fmt.Sprintf("--%s:%s;", name, Readable(colour, darkGrounds...))
 	}
-	if s.Key != "" {
+	if t.Key != "" {
 		add("key", key)
 	}
-	if s.Brass != "" {
+	if t.Brass != "" {
 		add("brass", brass)
 	}
 	if light == "" {

@@ -23,6 +23,14 @@ type asset struct {
 // the site, page.css, in one request.
 const stylesheet = "loge.css"
 
+// stylesheetOf is that of a theme.
+func stylesheetOf(theme string) string {
+	if theme == "" {
+		return stylesheet
+	}
+	return "loge-" + theme + ".css"
+}
+
 func (p *Pages) loadStatic(layers Overlay) error {
 	p.assets, p.assetPaths = map[string]asset{}, map[string]string{}
 	files := map[string][]byte{}
@@ -38,7 +46,9 @@ func (p *Pages) loadStatic(layers Overlay) error {
 			return fmt.Errorf("static/%s: is missing", part)
 		}
 	}
-	files[stylesheet] = bytes.Join([][]byte{files["tokens.css"], []byte(p.site.css), files["page.css"]}, nil)
+	for theme, f := range p.site.faces {
+		files[stylesheetOf(theme)] = bytes.Join([][]byte{files["tokens.css"], []byte(f.css), files["page.css"]}, nil)
+	}
 	delete(files, "tokens.css")
 	delete(files, "page.css")
 	for name, content := range files {

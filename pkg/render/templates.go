@@ -214,7 +214,6 @@ func (p *Pages) funcs(lang string) map[string]any {
 		// url puts the path of the issuer in front of a path of ours.
 		"url":    func(path string) string { return p.base + path },
 		"static": p.staticPath,
-		"icon":   func() htmltemplate.URL { return p.icon },
 		"lang":   func() string { return lang },
 		"site":   func() Site { return p.site.Site },
 		"name":   func() string { return p.site.Name.In(lang) },
@@ -244,8 +243,8 @@ func (p *Pages) funcs(lang string) map[string]any {
 		"opening": func() (string, error) { return p.opening(text, lang) },
 		"line":    line,
 		// accent and brass are the colours of the light room, for mails.
-		"accent": func() string { return Readable(p.site.key, lightGrounds...).String() },
-		"brass":  func() string { return Readable(p.site.brass, lightGrounds...).String() },
+		"accent": func() string { return Readable(p.site.faces[""].key, lightGrounds...).String() },
+		"brass":  func() string { return Readable(p.site.faces[""].brass, lightGrounds...).String() },
 	}
 }
 

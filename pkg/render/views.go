@@ -14,6 +14,9 @@ type Frame struct {
 	// Destination is the application to which the person is on the way, by
 	// the name people know; empty without one.
 	Destination string
+	// Theme is the face that the application asks for; the site's own when
+	// empty.
+	Theme string
 	// Alert is the news, good or bad, that has the focus; nil without any.
 	Alert *Alert
 	// Action is the path to which the page's form is posted; the same URL when

@@ -15,6 +15,9 @@ import (
 type RelyingParty struct {
 	// Name is shown to people: "Moodle".
 	Name string `json:"name"`
+	// Theme is one of the site's themes, for the pages on the way to it; the
+	// site's own face by default.
+	Theme string `json:"theme,omitempty"`
 	// Grace says whether accounts whose holder has left may still enter, until
 	// the end of their grace: "allow" or "deny", the default (requirement
 	// R13).

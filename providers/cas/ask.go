@@ -97,7 +97,8 @@ func (a ask) url() string {
 func (a ask) demand() login.Request {
 	req := login.Request{URL: a.url(), Fresh: a.renew, Echo: url.Values{}}
 	if a.party != nil {
-		req.Party, req.Targets, req.MaxAge = a.party.Name, []string{a.service.Bare()}, a.party.Freshness(0)
+		req.Party, req.Theme = a.party.Name, a.party.Theme
+		req.Targets, req.MaxAge = []string{a.service.Bare()}, a.party.Freshness(0)
 		req.Echo.Set("service", a.service.String())
 	}
 	if a.warn {

@@ -43,6 +43,7 @@ func (p *protocol) warn(w http.ResponseWriter, r *http.Request, a ask, s *sessio
 		Login: s.Account.Login,
 		Frame: render.Frame{
 			Destination: a.party.Name,
+			Theme:       a.party.Theme,
 			Action:      proceedPath,
 			Hidden:      []render.Field{{Name: sso.FieldState, Value: p.env.Keys.Box("cas warning").Seal(plain, "")}},
 			FormTargets: []string{a.service.Bare()},

@@ -69,7 +69,7 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	demand := login.Request{
-		URL: withQuery(pathAuthorize, again), Party: a.client.Name, Targets: []string{a.redirectURI},
+		URL: withQuery(pathAuthorize, again), Party: a.client.Name, Theme: a.client.Theme, Targets: []string{a.redirectURI},
 		Fresh: a.fresh, MaxAge: a.client.Freshness(a.maxAge), Login: a.login,
 	}
 	s := p.session(w, r, a, demand)

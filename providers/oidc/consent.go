@@ -69,7 +69,7 @@ func (p *provider) consented(w http.ResponseWriter, r *http.Request, a *authoriz
 		return false
 	}
 	p.env.Pages.Render(w, r, http.StatusOK, render.Consent{
-		Frame: render.Frame{Destination: a.client.Name, Action: pathConsent, FormTargets: []string{a.redirectURI}, NoDoors: true,
+		Frame: render.Frame{Destination: a.client.Name, Theme: a.client.Theme, Action: pathConsent, FormTargets: []string{a.redirectURI}, NoDoors: true,
 			Hidden: []render.Field{{Name: fieldAsked, Value: p.consentBox().Seal(plain, "")}}},
 		Login: s.Account.Login, Telling: a.client.telling(p.toTell(a)),
 	})
