@@ -14,12 +14,14 @@ import (
 type Context struct {
 	Words []string  // names, logins, codes
 	Born  time.Time // zero when unknown
+
+	account *account.Account // for Policy.Privileged; nil when not known
 }
 
 // ContextOf takes from an account its logins, names, mail address, the codes
 // of its establishments and its date of birth, as far as they were read.
 func ContextOf(a account.Account) Context {
-	c := Context{Words: slices.Concat([]string{a.Login, a.Name, a.GivenName, a.FamilyName}, a.Logins)}
+	c := Context{account: &a, Words: slices.Concat([]string{a.Login, a.Name, a.GivenName, a.FamilyName}, a.Logins)}
 	local, _, _ := strings.Cut(a.Mail, "@")
 	c.Words = append(c.Words, local)
 	for name, values := range a.Attributes {

@@ -106,7 +106,7 @@ func Load(file string) (Config, error) {
 	if err := plugin.Strict(s.json, &c); err != nil {
 		return Config{}, s.at("", err)
 	}
-	for _, path := range []*string{&c.Keys, &c.Templates} {
+	for _, path := range []*string{&c.Keys, &c.Templates, (*string)(&c.Recovery.Password.Breached)} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(filepath.Dir(file), *path)
 		}
