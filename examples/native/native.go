@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -98,9 +99,9 @@ func (a app) signIn(ctx context.Context, provider *oidc.Provider, config oauth2.
 	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
 
 	answers := make(chan answer, 1)
-	server := &http.Server{Handler: callback(a.issuer, state, answers)}
+	server := &http.Server{Handler: callback(a.issuer, state, answers), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // until it is closed
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	if err := a.open(config.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier))); err != nil {
 		return nil, err
 	}

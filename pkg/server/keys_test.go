@@ -124,6 +124,27 @@ func TestRotateKeys(t *testing.T) {
 	rotate(later) // the second master key and the first two signing keys have ended
 	refresh(1 + 2 + 3*2)
 
+	// The one after it began longer ago than anything sealed is kept.
+	past := now.Add(-signing.Keep - 2*time.Hour)
+	other := filepath.Join(t.TempDir(), "keys")
+	if err := server.NewKeys(other); err != nil {
+		t.Fatal(err)
+	}
+	long, err := server.LoadKeys(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := long.Ring.Box("test").Seal([]byte("text"), "")
+	if err := server.RotateKeys(t.Context(), other, past.Add(time.Hour), past); err != nil {
+		t.Fatal(err)
+	}
+	if err := long.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := long.Ring.Box("test").Open(old, ""); err == nil {
+		t.Error("what was sealed before the overlap is still opened")
+	}
+
 	for range 2 { // as moving another directory into the place
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)

@@ -122,7 +122,7 @@ func WriteFile(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(half.Name())
+	defer func() { _ = os.Remove(half.Name()) }() // the whole one has a name of its own
 	_, err = half.Write(content)
 	if err := errors.Join(err, half.Close()); err != nil {
 		return err

@@ -12,6 +12,7 @@ func TestFrontChannelLogout(t *testing.T) {
 	config := cast()
 	config.Clients[0].FrontchannelLogoutURI = "https://w.example/front?keep=1"
 	config.Clients[1].FrontchannelLogoutURI = "https://x.example/front"
+	config.Clients[2].BackchannelLogoutURI = "http://127.0.0.1:1/back" // told, but not by the browser
 	r := newWorld(t).serve(config, "")
 	b, token := signedIn(t, r)
 	sid, _ := payload(t, token)["sid"].(string)
