@@ -1,75 +1,124 @@
 package ldap_test
 
 import (
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
-	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/ldap/slapdtest"
 
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
-// BenchmarkLogin is a login (search and bind) against a real slapd, beside the
-// least that can be done: one search and one bind on two kept connections of
-// go-ldap, by one goroutine, with nothing around them.
-func BenchmarkLogin(b *testing.B) {
-	n := networks[0]
-	server := n.slapd(b, slapdtest.Options{})
-	config := n.config()
-	config.URLs = []string{server.URL}
-	d := open(b, config)
-	if err := login(b.Context(), d); err != nil {
-		b.Fatal(err)
-	}
-	b.Run("bare", func(b *testing.B) {
-		service, person := dialURL(b, server.URL), dialURL(b, server.URL)
-		defer service.Close()
-		defer person.Close()
-		if err := service.Bind(config.BindDN, config.BindPassword.Reveal()); err != nil {
+// Connections of the pools in the comparison.
+const (
+	benchSearches = 2
+	benchBinds    = 8
+)
+
+// bare is a login as the least code does it, on pools of the same size: no
+// deadline, no account made of the entry, nothing around it.
+type bare struct {
+	config   ldap.Config
+	next     atomic.Uint64
+	searches []*goldap.Conn
+	binds    chan *goldap.Conn
+}
+
+func newBare(b testing.TB, config ldap.Config) *bare {
+	p := &bare{config: config, binds: make(chan *goldap.Conn, benchBinds)}
+	for range benchSearches {
+		c := dialURL(b, config.URLs[0])
+		b.Cleanup(func() { c.Close() })
+		if err := c.Bind(config.BindDN, config.BindPassword.Reveal()); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportAllocs()
-		for b.Loop() {
-			request := goldap.NewSearchRequest(config.Base, goldap.ScopeWholeSubtree, 0, 2, 0, false,
-				"(uid="+goldap.EscapeFilter("elefevre")+")", []string{"uid", "mail", "displayName"}, nil)
-			found, err := service.Search(request)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := person.Bind(found.Entries[0].DN, rightPassword); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("loge", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := login(b.Context(), d); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	for _, workers := range []int{4, 16} {
-		b.Run(fmt.Sprintf("loge-%d", workers), func(b *testing.B) {
-			b.SetParallelism(workers)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if err := login(b.Context(), d); err != nil {
-						b.Error(err)
-						return
-					}
+		p.searches = append(p.searches, c)
+	}
+	for range benchBinds {
+		c := dialURL(b, config.URLs[0])
+		b.Cleanup(func() { c.Close() })
+		p.binds <- c
+	}
+	return p
+}
+
+// The same question and the same answer as ours: the filter and the attributes
+// of the supann preset.
+const bareFilter = "(&(objectClass=supannPerson)(|(uid=%[1]s)(supannAliasLogin=%[1]s)(supannAliasLogin=Elefevre)(supannAliasLogin=ELEFEVRE)(mail=%[1]s)(eduPersonPrincipalName=%[1]s)))"
+
+var bareAttributes = []string{
+	"eduPersonUniqueId", "uid", "displayName", "givenName", "sn", "supannNomDeNaissance", "mail", "preferredLanguage",
+	"supannAliasLogin", "eduPersonPrincipalName", "supannMailPrive", "supannMailPerso", "supannAutreMail", "supannTelephonePrive",
+	"mobile", "pager", "supannOIDCDateDeNaissance", "schacDateOfBirth", "cn", "memberOf", "eduPersonAffiliation",
+	"eduPersonPrimaryAffiliation", "eduPersonScopedAffiliation", "eduPersonEntitlement", "eduPersonAssurance", "supannCivilite",
+	"supannEtuId", "supannEmpId", "supannCodeINE", "supannEtablissement", "supannEntiteAffectation",
+	"supannEntiteAffectationPrincipale", "description", "supannRessourceEtat", "supannRessourceEtatDate", "pwdAccountLockedTime",
+}
+
+func (p *bare) login() error {
+	found, err := p.searches[p.next.Add(1)%benchSearches].Search(goldap.NewSearchRequest(p.config.Base, goldap.ScopeWholeSubtree, 0, 2, 0, false,
+		fmt.Sprintf(bareFilter, goldap.EscapeFilter("elefevre")), bareAttributes, nil))
+	if err != nil {
+		return err
+	}
+	if len(found.Entries) != 1 {
+		return errors.New("not one entry")
+	}
+	c := <-p.binds
+	defer func() { p.binds <- c }()
+	return c.Bind(found.Entries[0].DN, rightPassword)
+}
+
+// rate is how many logins a second some workers do.
+func rate(b testing.TB, workers, logins int, login func() error) float64 {
+	var left atomic.Int64
+	left.Store(int64(logins))
+	began := time.Now()
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := login(); err != nil {
+					b.Error(err)
+					return
 				}
-			})
+			}
 		})
 	}
-	b.Run("wrong", func(b *testing.B) {
-		a, err := d.Find(b.Context(), "elefevre")
-		if err != nil {
-			b.Fatal(err)
-		}
-		for b.Loop() {
-			d.Authenticate(b.Context(), a, secret.New("wrong"))
-		}
-	})
+	all.Wait()
+	return float64(logins) / time.Since(began).Seconds()
+}
+
+// BenchmarkLogin compares logins (search and bind) against a real slapd with a
+// bare loop on pools of the same size, both in turn, and reports the ratio.
+func BenchmarkLogin(b *testing.B) {
+	server := networks[0].slapd(b, slapdtest.Options{})
+	config := networks[0].config()
+	config.URLs = []string{server.URL}
+	config.Pool = ldap.Pool{Searches: benchSearches, Binds: benchBinds}
+	d := open(b, config)
+	ours, least := func() error { return login(b.Context(), d) }, newBare(b, config).login
+	for _, workers := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprint(workers), func(b *testing.B) {
+			rate(b, workers, 200, ours) // connections are made
+			rate(b, workers, 200, least)
+			var sum [2]float64
+			rounds := 0
+			for b.Loop() {
+				const each = 500
+				sum[0] += rate(b, workers, each, ours)
+				sum[1] += rate(b, workers, each, least)
+				rounds++
+			}
+			b.ReportMetric(sum[0]/float64(rounds), "loge/s")
+			b.ReportMetric(sum[1]/float64(rounds), "bare/s")
+			b.ReportMetric(sum[0]/sum[1], "ratio")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }

@@ -99,10 +99,13 @@ var overseas = map[string]string{
 	"0596": "596", "0696": "596", "0697": "596",
 }
 
+// punctuation is what stands between the digits of numbers.
+var punctuation = strings.NewReplacer(" ", "", ".", "", "-", "", "(0)", "", "\u00a0", "", "\u202f", "", "/", "")
+
 // phoneNumber turns what is written in a directory into E.164. A number
 // without a country code is read as French.
 func phoneNumber(value string) (string, bool) {
-	number := strings.NewReplacer(" ", "", ".", "", "-", "", "(0)", "", "\u00a0", "", "\u202f", "", "/", "").Replace(value)
+	number := punctuation.Replace(value)
 	switch {
 	case strings.HasPrefix(number, "00"):
 		number = "+" + number[2:]

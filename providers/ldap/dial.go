@@ -62,6 +62,17 @@ func (d *dialer) servers(purpose use) []*server {
 	return slices.Concat(d.providers, d.replicas)
 }
 
+// hasChoice reports whether there is more than one address.
+func (d *dialer) hasChoice() bool {
+	n := 0
+	for _, s := range d.servers(forAccounts) {
+		s.mu.Lock()
+		n += len(s.known)
+		s.mu.Unlock()
+	}
+	return n > 1
+}
+
 // candidates are the addresses in the order in which they are tried.
 func (d *dialer) candidates(ctx context.Context, purpose use) (order []*endpoint, failures []error) {
 	now := d.now()
@@ -127,7 +138,7 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, as *credentials) (*co
 	if err != nil {
 		return nil, err
 	}
-	stream := net.Conn(boundedWrites{raw, d.timeout})
+	stream := net.Conn(&boundedWrites{Conn: raw, timeout: d.timeout})
 	if e.server.tls != nil {
 		if stream, err = secure(ctx, stream, e); err != nil {
 			raw.Close()
@@ -135,10 +146,7 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, as *credentials) (*co
 		}
 	}
 	now := d.now()
-	c := &conn{Conn: goldap.NewConn(stream, e.server.tls != nil), at: e, born: now, used: now}
-	// An operation ends with its context. This is later, for what is still
-	// outstanding when nobody waits for it any more.
-	c.SetTimeout(2 * d.timeout)
+	c := &conn{Conn: goldap.NewConn(stream, e.server.tls != nil), raw: raw, at: e, born: now, used: now}
 	c.Start()
 	if as == nil {
 		return c, nil
@@ -203,21 +211,40 @@ func secure(ctx context.Context, stream net.Conn, e *endpoint) (net.Conn, error)
 }
 
 // boundedWrites gives each write a deadline: go-ldap writes from the one loop
-// that also hands out answers.
+// that also hands out answers. Writers take turns.
 type boundedWrites struct {
 	net.Conn
 	timeout time.Duration
+	until   time.Time
 }
 
-func (c boundedWrites) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-		return 0, err
+// Write has between one and two timeouts; a deadline for each costs more than
+// the write.
+func (c *boundedWrites) Write(b []byte) (int, error) {
+	if now := time.Now(); c.until.Sub(now) < c.timeout {
+		c.until = now.Add(2 * c.timeout)
+		if err := c.SetWriteDeadline(c.until); err != nil {
+			return 0, err
+		}
 	}
 	return c.Conn.Write(b)
 }
 
-// await runs an operation, which ends by the connection's own timeout, and
-// waits for it no longer than ctx.
+// alone runs an operation on a connection that nobody else uses, and ends the
+// connection with ctx.
+func alone[T any](ctx context.Context, c *conn, operation func() (T, error)) (T, error) {
+	stop := context.AfterFunc(ctx, func() { c.raw.Close() })
+	value, err := operation()
+	if !stop() { // it has been closed, or will be in a moment
+		var none T
+		return none, context.Cause(ctx)
+	}
+	return value, err
+}
+
+// await runs an operation on a connection that others may share, and waits for
+// it no longer than ctx. An operation that is still outstanding then ends with
+// its connection.
 func await[T any](ctx context.Context, operation func() (T, error)) (T, error) {
 	type outcome struct {
 		value T

@@ -202,7 +202,7 @@ func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
 		if err != nil {
 			return account.Account{}, err
 		}
-		principal := readEntry(found).first(d.schema.Attributes.MergedInto)
+		principal := d.principal(found)
 		if principal == "" {
 			return d.member(ctx, found)
 		}
@@ -213,9 +213,17 @@ func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
 	return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
 }
 
+// principal is the DN that an entry was merged into, mostly none.
+func (d *dir) principal(e *goldap.Entry) string {
+	if d.schema.Attributes.MergedInto == "" {
+		return ""
+	}
+	return e.GetEqualFoldAttributeValue(d.schema.Attributes.MergedInto)
+}
+
 // member is the account of an entry, with its groups.
 func (d *dir) member(ctx context.Context, found *goldap.Entry) (account.Account, error) {
-	a, err := account.Account{Handle: found.DN, Status: account.Active}, error(nil)
+	a, err := d.usable(found)
 	if err != nil || d.groups.Base == "" {
 		return a, err
 	}
@@ -274,12 +282,9 @@ func (d *dir) pick(result *goldap.SearchResult, err error) (*goldap.Entry, error
 
 // unmerged leaves out the entries that were merged into another of them.
 func (d *dir) unmerged(entries []*goldap.Entry) []*goldap.Entry {
-	if len(entries) < 2 || d.schema.Attributes.MergedInto == "" {
-		return entries
-	}
 	return slices.DeleteFunc(slices.Clone(entries), func(e *goldap.Entry) bool {
-		principal := readEntry(e).first(d.schema.Attributes.MergedInto)
-		return slices.ContainsFunc(entries, func(other *goldap.Entry) bool { return other != e && sameDN(other.DN, principal) })
+		principal := d.principal(e)
+		return principal != "" && slices.ContainsFunc(entries, func(other *goldap.Entry) bool { return other != e && sameDN(other.DN, principal) })
 	})
 }
 

@@ -83,7 +83,7 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 	if a.Name == "" {
 		a.Name = strings.TrimSpace(a.GivenName + " " + a.FamilyName)
 	}
-	if fold(a.BirthName) == fold(a.FamilyName) {
+	if a.BirthName != "" && fold(a.BirthName) == fold(a.FamilyName) {
 		a.BirthName = ""
 	}
 	a.Birth = birth(names.Birth, e)

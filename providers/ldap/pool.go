@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,9 @@ const (
 	keepIdle = time.Minute
 	// keepAlive spreads the load again after a server came back.
 	keepAlive = 30 * time.Minute
+	// keepAnswering is how long a connection that failed one may still answer
+	// others.
+	keepAnswering = 10 * time.Second
 	// searchesPerConn is how many searches share a connection at once.
 	searchesPerConn = 64
 	// waitersPerSlot is how many callers may wait for each place; more are
@@ -30,6 +34,7 @@ var errOverloaded = errors.New("too many operations are waiting")
 // conn is a connection and who made it when.
 type conn struct {
 	*goldap.Conn
+	raw       net.Conn
 	at        *endpoint
 	makeshift bool // leads elsewhere than it should
 	born      time.Time
@@ -70,12 +75,17 @@ func (c *conn) leave() {
 }
 
 // retire takes a connection out of use. It is closed when the last of those
-// who share it has had its answer or its timeout.
+// who share it has had its answer, and at the latest when nobody waits for one
+// any more.
 func (c *conn) retire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.retired && c.users == 0 {
+	switch {
+	case c.retired:
+	case c.users == 0:
 		go c.Close()
+	default:
+		time.AfterFunc(keepAnswering, func() { c.raw.Close() })
 	}
 	c.retired = true
 }
@@ -148,7 +158,7 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 			return nil, err
 		}
 		attempt, cancel := ctx, context.CancelFunc(func() {})
-		if kept { // leave time for another server
+		if kept && p.dialer.hasChoice() { // leave time for another server
 			attempt, cancel = deadline(ctx, p.dialer.timeout/2)
 		}
 		p.dialer.observe("search")
@@ -243,7 +253,7 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 			kept = false
 		}
 		p.dialer.observe("bind")
-		result, err := await(ctx, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
+		result, err := alone(ctx, c, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
 		if err == nil || isAnswer(err) {
 			c.at.answered()
 			p.push(c)

@@ -42,7 +42,6 @@ func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.A
 		return unavailable("connect", err)
 	}
 	defer c.retire()
-	c.SetTimeout(scanPatience * d.timeout)
 	page := goldap.NewControlPaging(pageSize)
 	request := d.request(filter)
 	request.SizeLimit, request.EnforceSizeLimit, request.TimeLimit = 0, false, 0
@@ -54,8 +53,7 @@ func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.A
 			return err
 		}
 		for _, found := range result.Entries {
-			e := readEntry(found)
-			if !matches(e) || e.first(d.schema.Attributes.MergedInto) != "" {
+			if !matches(readEntry(found)) || d.principal(found) != "" {
 				continue
 			}
 			if a, err := d.usable(found); err == nil && !each(a) {
