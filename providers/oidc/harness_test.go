@@ -188,16 +188,19 @@ func (pages) Unavailable(w http.ResponseWriter, _ *http.Request, _ error) {
 type faulty struct {
 	store.Store
 	down atomic.Bool
-	saw  func(store.Op) // when set, is shown every operation
+	saw  atomic.Pointer[func(store.Op)] // when set, is shown every operation
 }
+
+// watch shows every operation to a function, nil for none.
+func (f *faulty) watch(saw func(store.Op)) { f.saw.Store(&saw) }
 
 func (f *faulty) Do(ctx context.Context, ops ...store.Op) error {
 	if f.down.Load() {
 		return store.ErrUnavailable
 	}
-	if f.saw != nil {
+	if saw := f.saw.Load(); saw != nil && *saw != nil {
 		for _, op := range ops {
-			f.saw(op)
+			(*saw)(op)
 		}
 	}
 	return f.Store.Do(ctx, ops...)

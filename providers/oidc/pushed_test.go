@@ -84,12 +84,12 @@ func TestPush(t *testing.T) {
 		b.submit(b.authorize(named("w", r.push(params()))), "alice")
 		uri := r.push(params())
 		var inner page
-		w.store.saw = func(op store.Op) {
+		w.store.watch(func(op store.Op) {
 			if take, ok := op.(*store.Take); ok && strings.HasPrefix(take.Key.Name, "oidc par") {
-				w.store.saw = nil
+				w.store.watch(nil)
 				inner = b.authorize(named("w", uri))
 			}
-		}
+		})
 		outer := b.authorize(named("w", uri))
 		if !inner.answer(t).Has("code") || outer.answer(t).Get("error") != "invalid_request_uri" {
 			t.Errorf("%s and %s", inner.Header.Get("Location"), outer.Header.Get("Location"))
@@ -156,12 +156,12 @@ func TestPush(t *testing.T) {
 	})
 	t.Run("a secret is not kept", func(t *testing.T) {
 		var kept []string
-		w.store.saw = func(op store.Op) {
+		w.store.watch(func(op store.Op) {
 			if create, ok := op.(*store.Create); ok && create.Fields["form"] != "" {
 				kept = append(kept, create.Fields["form"])
 			}
-		}
-		defer func() { w.store.saw = nil }()
+		})
+		defer w.store.watch(nil)
 		posted := params("client_secret", secrets["w"])
 		b := r.browser()
 		uri := decode(t, b.do("POST", "/oidc/par", posted)).text("request_uri")
