@@ -15,6 +15,7 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/throttle"
 	"github.com/loge-idp/loge/pkg/web"
 )
@@ -91,7 +92,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 // entered goes with every right password.
 func (f *Flow) entered(r *http.Request, s *session.Session) {
 	id := s.Account.ID
-	s.With(f.Limits.Account.Forgive(f.guess(r, s.Account)), f.Limits.Everywhere.Forgive(string(id)))
+	s.With(f.forgive(r, s.Account)...)
 	if f.Entered != nil {
 		s.With(f.Entered(id)...)
 	}
@@ -115,21 +116,13 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 		return account.Account{}, err
 	}
 	// The account's own counter, whatever name it was called by (R-AUTH-10);
-	// for names that nobody has, one per name. Counted before the password is
-	// looked at, so that guesses side by side cannot all pass (R-AUTH-15).
+	// for names that nobody has, one per name.
 	whole := string(a.ID)
 	if unknown {
 		whole = "unknown " + strings.ToLower(norm.NFKC.String(strings.TrimSpace(c.Login)))
 	}
-	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
-	wide := f.Limits.Everywhere.Hit(whole)
-	source := f.Limits.Source.Hit(web.ClientRange(r))
-	if err := f.Sessions.Cookies.Store.Do(ctx, narrow, wide, source); err != nil {
+	if err := f.count(r, whole, a.ID); err != nil {
 		return account.Account{}, err
-	}
-	if _, refused := throttle.Refused(narrow, wide, source); refused {
-		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: a.ID})
-		return account.Account{}, ErrRejected
 	}
 	if unknown {
 		f.record(r, audit.Event{Action: "login", Result: "unknown"})
@@ -148,6 +141,39 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	}
 }
 
+// count counts a try before the password is looked at, so that guesses side by
+// side cannot all pass (R-AUTH-15). It is ErrRejected when there were too many.
+func (f *Flow) count(r *http.Request, whole string, id account.ID) error {
+	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
+	wide := f.Limits.Everywhere.Hit(whole)
+	source := f.Limits.Source.Hit(web.ClientRange(r))
+	if err := f.Sessions.Cookies.Store.Do(r.Context(), narrow, wide, source); err != nil {
+		return err
+	}
+	if _, refused := throttle.Refused(narrow, wide, source); refused {
+		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: id})
+		return ErrRejected
+	}
+	return nil
+}
+
+// Confirm has somebody who is signed in give their password again, to change
+// it: try looks at it, within the limits of the login form (R-AUTH-20). When
+// there were too many tries the error is ErrRejected, and try is not called.
+func (f *Flow) Confirm(r *http.Request, a account.Account, try func() error) error {
+	if err := f.count(r, string(a.ID), a.ID); err != nil {
+		return err
+	}
+	if err := try(); err != nil {
+		return err
+	}
+	return f.Sessions.Cookies.Store.Do(r.Context(), f.forgive(r, a)...)
+}
+
+func (f *Flow) forgive(r *http.Request, a account.Account) []store.Op {
+	return []store.Op{f.Limits.Account.Forgive(f.guess(r, a)), f.Limits.Everywhere.Forgive(string(a.ID))}
+}
+
 func (f *Flow) guess(r *http.Request, a account.Account) string {
 	return string(a.ID) + " " + web.ClientRange(r)
 }
@@ -160,17 +186,22 @@ func (f *Flow) Again(w http.ResponseWriter, r *http.Request, login, state string
 }
 
 // Logout ends the request's session, if there is one, and tells every party.
-func (f *Flow) Logout(w http.ResponseWriter, r *http.Request) error {
+// The URLs are those by which the browser must tell some of them: whoever
+// answers shows a page that loads them.
+func (f *Flow) Logout(w http.ResponseWriter, r *http.Request) (farewells []string, err error) {
 	s, err := f.Sessions.Current(r)
 	if err != nil || s == nil {
-		return err
+		return nil, err
+	}
+	for _, of := range f.Farewells {
+		farewells = append(farewells, of(s)...)
 	}
 	id := s.Account.ID
 	if err := f.Sessions.End(r.Context(), w, s); err != nil {
-		return err
+		return nil, err
 	}
 	f.record(r, audit.Event{Action: "logout", Result: "ok", Account: id})
-	return nil
+	return farewells, nil
 }
 
 // wait holds the answer to a failed attempt back until Floor is over.

@@ -101,6 +101,9 @@ type Flow struct {
 	// Floor is the least duration of an attempt that fails, so that its cause
 	// cannot be told by the clock; default 300 ms.
 	Floor time.Duration
+	// Farewells give the URLs by which the browser, and not the server, tells
+	// applications that a session ends: a function of each protocol.
+	Farewells []func(*session.Session) []string
 	// Entered, when set, gives operations to carry out when an account has
 	// logged in: the recovery engine ends its open attempts.
 	Entered func(account.ID) []store.Op

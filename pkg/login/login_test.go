@@ -86,7 +86,7 @@ func open(t *testing.T) *world {
 		w.flow.Continue(rw, r, r.PostFormValue("state"))
 	}))
 	w.mux.Page("POST /logout", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if err := w.flow.Logout(rw, r); err != nil {
+		if _, err := w.flow.Logout(rw, r); err != nil {
 			pages{}.Unavailable(rw, r, err)
 		}
 	}))

@@ -84,7 +84,9 @@ type act struct {
 	name    string // in the audit: recovery.<name>
 	notice  Notice
 	address string
-	do      func() error
+	// stays is the session that does not end with the others; zero for none.
+	stays store.Key
+	do    func() error
 }
 
 // act redeems a whole proof and acts. What must happen after a change is
@@ -161,10 +163,11 @@ type settlement struct {
 	Proof    store.Key  `json:"k"`
 	Notice   Notice     `json:"n"`
 	At       int64      `json:"t"`
+	Stays    store.Key  `json:"s,omitzero"`
 }
 
 func (f *Flow) settling(w whole, what act) (settlement, *store.Push, error) {
-	s := settlement{Account: w.account.ID, Proof: w.key, Notice: what.notice, At: f.now().Unix()}
+	s := settlement{Account: w.account.ID, Proof: w.key, Notice: what.notice, At: f.now().Unix(), Stays: what.stays}
 	for _, id := range w.by {
 		s.Attempts = append(s.Attempts, id)
 	}
@@ -214,7 +217,7 @@ func (f *Flow) settled(ctx context.Context, s settlement) error {
 	if s.Notice == NoticeUnlocked {
 		return err // the password and what it opened stay
 	}
-	return errors.Join(err, f.Sessions.EndAll(ctx, s.Account))
+	return errors.Join(err, f.Sessions.EndOthers(ctx, s.Account, s.Stays))
 }
 
 func texts(reasons []password.Reason) []string {

@@ -27,7 +27,8 @@ type proven struct {
 }
 
 // whole is a proof of all that an act needs. Only Flow.whole makes one, and
-// whatever changes an account asks for it.
+// Flow.Own for whoever knows the password that there is; whatever changes an
+// account asks for it.
 type whole struct{ proven }
 
 // whole checks that what is proved suffices for an act, with the purpose that

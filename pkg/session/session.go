@@ -21,6 +21,7 @@ import (
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/web"
 )
 
 // Session is that of one browser, as seen by one request. It is not safe for
@@ -87,6 +88,9 @@ const (
 	valueAuth     = "auth"
 	valueMethods  = "methods"
 	valueLongTerm = "long"
+	valueBegan    = "began"
+	valueDevice   = "device"
+	valueNetwork  = "network"
 	noteValue     = "note:"  // + name
 	visitValue    = "visit:" // + name
 )
@@ -151,6 +155,10 @@ func (m *Manager) Start(r *http.Request, a account.Account, longTerm bool, metho
 	}
 	s.Account, s.AuthTime, s.Checked = a, m.clock(), m.clock()
 	s.Methods, s.LongTerm, s.begun = methods, longTerm, true
+	if record.Values[valueBegan] == nil {
+		record.Values[valueBegan] = strconv.FormatInt(m.clock().Unix(), 10)
+	}
+	record.Values[valueDevice], record.Values[valueNetwork] = deviceOf(r.UserAgent()), web.ClientRange(r)
 	record.Options.MaxAge = 0
 	if longTerm {
 		record.Options.MaxAge = int(m.remember() / time.Second)
@@ -298,9 +306,41 @@ func (m *Manager) End(ctx context.Context, w http.ResponseWriter, s *Session) er
 // EndAll ends every session of an account and whatever else was indexed for
 // it, after its password changed or the account was closed.
 func (m *Manager) EndAll(ctx context.Context, id account.ID) error {
+	return m.EndOthers(ctx, id, store.Key{})
+}
+
+// EndOthers is EndAll but for one session, named as by Under: that of the
+// browser which asks for it (R-SESS-05).
+func (m *Manager) EndOthers(ctx context.Context, id account.ID, stays store.Key) error {
+	return m.endWhere(ctx, id, func(key store.Key) bool { return key != stays })
+}
+
+// endWhere ends those of an account's records that are meant.
+func (m *Manager) endWhere(ctx context.Context, id account.ID, meant func(store.Key) bool) error {
+	reads, err := m.indexed(ctx, id)
+	if err != nil {
+		return err
+	}
+	var ops []store.Op
+	for _, read := range reads {
+		if meant(read.Key) {
+			ops = append(ops, m.end(read.Key, id, m.farewellsOf(read.Key, id, m.Visits(m.recorded(read))))...)
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	err = m.Cookies.Store.Do(ctx, ops...)
+	m.Outbox.Nudge()
+	return err
+}
+
+// indexed reads what is indexed for an account. Of what has ended the Fields
+// are nil.
+func (m *Manager) indexed(ctx context.Context, id account.ID) ([]*store.Read, error) {
 	list := &store.List{Queue: index(id)}
 	if err := m.Cookies.Store.Do(ctx, list); err != nil || len(list.Entries) == 0 {
-		return err
+		return nil, err
 	}
 	reads := make([]*store.Read, len(list.Entries))
 	ops := make([]store.Op, len(list.Entries))
@@ -309,20 +349,16 @@ func (m *Manager) EndAll(ctx context.Context, id account.ID) error {
 		reads[i] = &store.Read{Key: store.Key{Tag: tag, Name: name}}
 		ops[i] = reads[i]
 	}
-	if err := m.Cookies.Store.Do(ctx, ops...); err != nil {
-		return err
+	return reads, m.Cookies.Store.Do(ctx, ops...)
+}
+
+// recorded is what a record holds, as far as Visits and Note go.
+func (m *Manager) recorded(read *store.Read) *Session {
+	record := sessions.NewSession(m.Cookies, m.Cookie)
+	for k, v := range read.Fields {
+		record.Values[k] = v
 	}
-	ops = nil
-	for _, read := range reads {
-		record := sessions.NewSession(m.Cookies, m.Cookie)
-		for k, v := range read.Fields {
-			record.Values[k] = v
-		}
-		ops = append(ops, m.end(read.Key, id, m.farewellsOf(read.Key, id, m.Visits(&Session{record: record})))...)
-	}
-	err := m.Cookies.Store.Do(ctx, ops...)
-	m.Outbox.Nudge()
-	return err
+	return &Session{record: record}
 }
 
 // Index returns the operations that make EndAll find a record which does not

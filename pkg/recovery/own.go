@@ -1,0 +1,71 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/password"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/store"
+)
+
+// Owner is somebody who knows the password that the account has: a proof like
+// the others, of one change.
+type Owner struct {
+	whole   whole
+	proof   string
+	current secret.String
+}
+
+// Own proves by the current password whose account it is. A right password that
+// must be changed is right. Tries are the caller's to bound, by the budget of
+// the login form (R-AUTH-20). Errors: ErrWrong, a *State, or one that wraps
+// directory.ErrUnavailable or store.ErrUnavailable.
+func (f *Flow) Own(ctx context.Context, who account.ID, current secret.String) (*Owner, error) {
+	a, err := f.Directory.Get(ctx, who)
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return nil, ErrState
+	case err != nil:
+		return nil, err
+	case !a.Status.MayLogin():
+		return nil, &State{a.Reason, a.Ends}
+	}
+	switch err := f.Directory.Authenticate(ctx, a, current); {
+	case err == nil, errors.Is(err, directory.ErrMustChange):
+	case errors.Is(err, directory.ErrBadPassword), errors.Is(err, directory.ErrLocked):
+		return nil, ErrWrong
+	default:
+		return nil, err
+	}
+	text, record := f.proofs().Issue(store.Key{}, store.Fields{fieldAccount: string(who), fieldPurpose: string(Reset)})
+	if err := f.Store.Do(ctx, record); err != nil {
+		return nil, err
+	}
+	return &Owner{whole: whole{proven{fields: record.Fields, key: record.Key, purpose: Reset, account: a}}, proof: text, current: current}, nil
+}
+
+// ChangeOwn gives the owner's account a new password. All sessions end but the
+// one that stays, named as by session.Manager.Under (R-SESS-05), and all
+// addresses are told (R36). Errors are those of Complete.
+func (f *Flow) ChangeOwn(ctx context.Context, o *Owner, chosen secret.String, stays store.Key, address string) error {
+	if chosen.Equal(o.current) {
+		return &Refused{texts([]password.Reason{password.InHistory})}
+	}
+	if reasons := f.Policy.Check(chosen, password.ContextOf(o.whole.account)); len(reasons) > 0 {
+		return &Refused{texts(reasons)}
+	}
+	err := f.act(ctx, o.whole, o.proof, act{name: "change", notice: NoticeChanged, address: address, stays: stays,
+		do: func() error { return f.change(ctx, o.whole, chosen) }})
+	var rejection *directory.Rejection
+	if errors.As(err, &rejection) {
+		return &Refused{[]string{rejection.Why}}
+	}
+	if err != nil {
+		return fmt.Errorf("recovery: own password: %w", err)
+	}
+	return nil
+}
