@@ -132,10 +132,11 @@ func (d *dir) wanted() []string {
 	return out
 }
 
-// Reads implements directory.Selecting. The names of attributes know no case,
+// Reads implements directory.Selecting, for the groups that other entries list
+// too. The names of attributes know no case,
 // but those of a map do.
 func (d *dir) Reads(attribute string) bool {
-	return slices.Contains(d.schema.Attributes.Release, attribute)
+	return slices.Contains(d.schema.Attributes.Release, attribute) || d.groups.Base != "" && attribute == d.groups.Attribute
 }
 
 // maxLogin is the most bytes of a login that are looked up.
