@@ -89,9 +89,12 @@ func TestCodeInTheBoxOfThePassword(t *testing.T) {
 	b.begin("alice")
 	_, sent := h.next()
 	h.settled()
-	b.post("/login", "username", "alice", "password", "K7QM-2XDB-9RTH", "state", form.state(t)).is(t, http.StatusUnauthorized)
+	for _, wrong := range []string{"K7QM-2XDB-9RTH", "a", "b", "c", "d", "e", "f"} { // and none of them is a try of the code
+		b.post("/login", "username", "alice", "password", wrong, "state", form.state(t)).is(t, http.StatusUnauthorized)
+	}
 	b.leads(b.post("/login", "username", "alice", "password", sent, "state", form.state(t)), "/recover/password").is(t, http.StatusOK)
 	// And a password is a password.
+	h.store.Advance(time.Hour)
 	if a := b.post("/login", "username", "alice", "password", old, "state", b.get("/login").state(t)); a.StatusCode >= 400 {
 		t.Errorf("the right password: %d", a.StatusCode)
 	}

@@ -238,6 +238,15 @@ func TestFamilyIsBounded(t *testing.T) {
 	if len(w.mails) != 3 {
 		t.Error("more than three an hour to one address")
 	}
+
+	w = family(t)
+	for _, login := range []string{"lmartin", "zmartin", "lmartin", "famille@home.example"} {
+		w.begin(t, login)
+		w.settled(t)
+	}
+	if len(w.mails) != 3 {
+		t.Errorf("%d messages to one address, each account within its own bound", len(w.mails))
+	}
 }
 
 // A repetition after a fault is the same message.

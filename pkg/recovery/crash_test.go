@@ -113,6 +113,7 @@ func TestDeathAtEveryOperation(t *testing.T) {
 				break // there is no nth operation
 			}
 			died++
+			_, alive := w.flow.Proven(t.Context(), proof)
 			w.advance(2 * time.Minute)
 			w.flow.Outbox.Nudge()
 			w.settled(t)
@@ -122,6 +123,9 @@ func TestDeathAtEveryOperation(t *testing.T) {
 			}
 			_, err := w.flow.Proven(t.Context(), proof)
 			if len(w.people.set) == 0 {
+				if alive == nil && (err != nil || len(told) > 0) {
+					t.Errorf("late %v, operation %d: nothing was done; told %v, the proof %v", late, n, told, err)
+				}
 				continue
 			}
 			changed++

@@ -584,18 +584,58 @@ func TestLoginEndsAttempts(t *testing.T) {
 	}
 }
 
+// replicas are two engines over one store.
+func (w *world) replicas() [2]*recovery.Flow {
+	second := *w.flow
+	return [2]*recovery.Flow{w.flow, &second}
+}
+
+// counting is a method that counts how often it compares.
+type counting struct {
+	recovery.Addressed
+	n *atomic.Int32
+}
+
+func (c counting) Verify(ch recovery.Challenge, a recovery.Answer) bool {
+	c.n.Add(1)
+	return c.Addressed.Verify(ch, a)
+}
+
+// R-REC-11: a thousand guesses at once, over two replicas, are five.
+func TestParallelGuesses(t *testing.T) {
+	w := start(t)
+	compared := &atomic.Int32{}
+	w.flow.Methods[0] = counting{w.flow.Methods[0].(recovery.Addressed), compared}
+	w.flow.Limits.Source.Limit = 1e6
+	replicas := w.replicas()
+	begun := w.begin(t, "alice")
+	w.next(t)
+	w.settled(t)
+	var all sync.WaitGroup
+	for i := range 1000 {
+		all.Go(func() {
+			_, _ = replicas[i%2].Answer(context.Background(), recovery.Reply{Attempt: begun.Attempt, Code: fmt.Sprintf("%06d", i), Source: "192.0.2.0/24"})
+		})
+	}
+	all.Wait()
+	if n := compared.Load(); n == 0 || n > 5 {
+		t.Errorf("%d guesses were compared, want 5 at the most", n)
+	}
+}
+
 // R-REC-08: of fifty at once, one.
 func TestRaces(t *testing.T) {
 	w := start(t)
 	w.flow.Limits.Hourly.Limit, w.flow.Limits.Daily.Limit, w.flow.Limits.Source.Limit, w.flow.Limits.Submitted.Limit = 1000, 1000, 100000, 1000
-	for round := range 20 {
+	replicas := w.replicas()
+	for round := range 10 {
 		w.begin(t, "alice")
 		link, _ := w.next(t)
 		proofs := make(chan string, 50)
 		var all sync.WaitGroup
-		for range 50 {
+		for i := range 50 {
 			all.Go(func() {
-				if p, err := w.flow.Answer(context.Background(), recovery.Reply{Link: link, Source: "x"}); err == nil {
+				if p, err := replicas[i%2].Answer(context.Background(), recovery.Reply{Link: link, Source: "x"}); err == nil {
 					proofs <- p.Proof
 				}
 			})
@@ -605,8 +645,8 @@ func TestRaces(t *testing.T) {
 			t.Fatalf("round %d: %d proofs from one link", round, len(proofs))
 		}
 		proof := <-proofs
-		for range 50 {
-			all.Go(func() { _, _ = w.flow.Complete(context.Background(), proof, secret.New(good), "") })
+		for i := range 50 {
+			all.Go(func() { _, _ = replicas[i%2].Complete(context.Background(), proof, secret.New(good), "") })
 		}
 		all.Wait()
 		if len(w.people.set) != round+1 {
