@@ -210,11 +210,12 @@ func (p *Portal) logout(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) postLogout(w http.ResponseWriter, r *http.Request) {
-	if err := p.Login.Logout(w, r); err != nil {
+	farewells, err := p.Login.Logout(w, r)
+	if err != nil {
 		p.Unavailable(w, r, err)
 		return
 	}
-	p.Pages.Render(w, r, http.StatusOK, render.LoggedOut{})
+	p.Pages.Render(w, r, http.StatusOK, render.LoggedOut{Farewells: farewells})
 }
 
 func (p *Portal) help(w http.ResponseWriter, r *http.Request) {

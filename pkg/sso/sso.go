@@ -69,13 +69,15 @@ type Env struct {
 }
 
 // Logout ends the session of a request for whatever protocol asked, and says
-// whether that could be done: when not, the 503 is already written.
-func (e Env) Logout(w http.ResponseWriter, r *http.Request) bool {
-	if err := e.Login.Logout(w, r); err != nil {
+// whether that could be done: when not, the 503 is already written. The URLs are
+// as of login.Flow.Logout.
+func (e Env) Logout(w http.ResponseWriter, r *http.Request) (farewells []string, ok bool) {
+	farewells, err := e.Login.Logout(w, r)
+	if err != nil {
 		e.Login.Pages.Unavailable(w, r, err)
-		return false
+		return nil, false
 	}
-	return true
+	return farewells, true
 }
 
 // Farewells names the handler that tells the parties of a protocol about the

@@ -76,6 +76,7 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 		p.parties = append(p.parties, s.RelyingParty)
 	}
 	env.Farewells(name, p.farewell)
+	env.Login.Farewells = append(env.Login.Farewells, p.frontChannel)
 	return p, nil
 }
 

@@ -75,9 +75,9 @@ func withoutURL(err error) error {
 // frontChannel are the URLs by which the browser tells those services of the
 // end that want it so: as the clients of Apereo read it, the same message,
 // deflated, in the parameter SAMLRequest.
-func (p *protocol) frontChannel(visits []session.Visit) []string {
+func (p *protocol) frontChannel(s *session.Session) []string {
 	var out []string
-	for _, v := range visits {
+	for _, v := range p.env.Sessions.Visits(s) {
 		if v.Protocol != name || v.Data[visitFront] == "" {
 			continue
 		}

@@ -10,20 +10,13 @@ import (
 // to the service, if it is registered. Services that are told by the browser
 // are told on a page of ours, which leads on.
 func (p *protocol) logout(w http.ResponseWriter, r *http.Request) {
-	s, err := p.env.Sessions.Current(r)
-	if err != nil {
-		p.env.Login.Pages.Unavailable(w, r, err)
+	farewells, ok := p.env.Logout(w, r)
+	if !ok {
 		return
 	}
-	var page render.LoggedOut
-	if s != nil {
-		page.Farewells = p.frontChannel(p.env.Sessions.Visits(s))
-	}
-	if !p.env.Logout(w, r) {
-		return
-	}
+	page := render.LoggedOut{Farewells: farewells}
 	if to, party := p.afterLogout(r); party != nil {
-		if page.Farewells == nil {
+		if farewells == nil {
 			redirect(w, r, to)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
@@ -18,7 +19,7 @@ func open(t *testing.T, section string) error {
 	t.Helper()
 	set := plugin.Set[sso.Protocol, sso.Env]{"oidc": func() plugin.Config[sso.Protocol, sso.Env] { return &oidc.Config{} }}
 	_, err := set.Open(t.Context(), plugin.Section(section), sso.Env{
-		Issuer: "https://auth.example", Keys: secret.RandomKeyring(), Outbox: &outbox.Outbox{}, Signers: signing.Fixed(signers[:1]...),
+		Issuer: "https://auth.example", Keys: secret.RandomKeyring(), Login: &login.Flow{}, Outbox: &outbox.Outbox{}, Signers: signing.Fixed(signers[:1]...),
 	})
 	return err
 }

@@ -93,16 +93,8 @@ func (p *provider) confirmed(w http.ResponseWriter, r *http.Request) {
 
 // leave logs out and goes where the client asked.
 func (p *provider) leave(w http.ResponseWriter, r *http.Request, d departure) {
-	s, err := p.env.Sessions.Current(r)
-	if err != nil {
-		p.env.Login.Pages.Unavailable(w, r, err)
-		return
-	}
-	var farewells []string
-	if s != nil {
-		farewells = p.frontChannel(s)
-	}
-	if !p.env.Logout(w, r) {
+	farewells, ok := p.env.Logout(w, r)
+	if !ok {
 		return
 	}
 	if d.target != "" && farewells == nil {

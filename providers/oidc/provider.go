@@ -104,6 +104,7 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 		return nil, err
 	}
 	env.Farewells(name, p.farewell)
+	env.Login.Farewells = append(env.Login.Farewells, p.frontChannel)
 	return p, nil
 }
 
