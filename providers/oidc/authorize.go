@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -110,7 +111,7 @@ func (p *provider) asked(r *http.Request) (url.Values, *oidc.Error, error) {
 	switch {
 	case isPushed(form):
 		pushed, err := p.pushedForm(r, form)
-		if err == errNotPushed {
+		if errors.Is(err, errNotPushed) {
 			return form, &oidc.Error{ErrorType: "invalid_request_uri"}, nil
 		}
 		return pushed, nil, err
@@ -190,7 +191,7 @@ func (p *provider) grantFor(c *client, s *session.Session, g grant) (code string
 		ops = append(ops, p.env.Sessions.Index(s.Account.ID, created.Key, c.refreshLife)...)
 	}
 	if c.BackchannelLogoutURI != "" || c.FrontchannelLogoutURI != "" {
-		p.env.Sessions.Visit(s, c.ID, session.Visit{Protocol: name, Party: c.ID, Data: map[string]string{visitSubject: g.Subject}})
+		p.env.Sessions.Visit(s, c.ID, session.Visit{Protocol: name, Party: c.ID, Name: c.Name, Data: map[string]string{visitSubject: g.Subject}})
 	}
 	return code, created, ops
 }

@@ -230,15 +230,15 @@ func (p *provider) readClaims(a *authorization, text string) *oidc.Error {
 
 // The authentication context classes that we can tell apart. A password over a
 // protected transport is what it says, and claims no audited process.
-const acrPassword = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+const acrSimple = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
-var supportedACR = []string{acrPassword}
+var supportedACR = []string{acrSimple}
 
 // acr is the class of an authentication by its methods (RFC 8176); empty when
 // it is none that has a name.
 func acr(methods []string) string {
 	if slices.Contains(methods, "pwd") {
-		return acrPassword
+		return acrSimple
 	}
 	return ""
 }
