@@ -4,7 +4,7 @@ package templates
 
 import "embed"
 
-// FS has pages/*.html, mail/*.{subject,txt,html}, sms/*.txt, locales/*.json and static/*.
+// FS has pages/*.html, mail/*.{subject,txt,html}, sms/*.txt, letters/*.txt, locales/*.json and static/*.
 //
-//go:embed pages mail sms locales static
+//go:embed pages mail sms letters locales static
 var FS embed.FS

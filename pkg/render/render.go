@@ -82,7 +82,7 @@ func Open(config Config) (*Pages, error) {
 	if p.catalog, err = OpenCatalog(layers, config.Site.Language); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
-	if err := p.Require(slices.Concat(messageKeys(), deskKeys())...); err != nil {
+	if err := p.Require(slices.Concat(messageKeys(), deskKeys(), accountKeys())...); err != nil {
 		return nil, err
 	}
 	if err := p.loadStatic(layers); err != nil {
@@ -92,7 +92,7 @@ func Open(config Config) (*Pages, error) {
 		if p.sets[lang], err = p.parse(layers, lang); err != nil {
 			return nil, fmt.Errorf("templates: %w", err)
 		}
-		for _, view := range slices.Concat(pageViews, deskViews) {
+		for _, view := range slices.Concat(pageViews, deskViews, accountViews) {
 			if _, ok := p.sets[lang].pages[view.Page()]; !ok {
 				return nil, fmt.Errorf("templates: pages/%s.html: is missing", view.Page())
 			}
@@ -105,7 +105,7 @@ func Open(config Config) (*Pages, error) {
 			}
 		}
 	}
-	return p, nil
+	return p, p.checkSheets()
 }
 
 func (s *set) hasMail(file string) bool { return s.mails[file] != nil || s.texts[file] != nil }
@@ -119,6 +119,13 @@ func (p *Pages) Require(keys ...string) error {
 		}
 	}
 	return nil
+}
+
+// Text is a message in the language of a request; empty for a key that is none,
+// which Require excludes.
+func (p *Pages) Text(r *http.Request, key string) string {
+	text, _ := p.catalog.Text(p.Language(r), key)
+	return text
 }
 
 // URL puts the path of the issuer in front of a path of ours.
@@ -161,7 +168,7 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, view 
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; form-action 'self'"+
-		schemes(view.frame().FormTargets)+frameSources(view.frame().Embeds)+"; frame-ancestors 'none'; base-uri 'none'")
+		schemes(view.frame().FormTargets)+asks(view)+frameSources(view.frame().Embeds)+"; frame-ancestors 'none'; base-uri 'none'")
 	w.WriteHeader(status)
 	_, _ = out.WriteTo(w) // the browser has gone: nobody is left to tell
 }
@@ -203,6 +210,14 @@ func schemes(targets []string) string {
 	}
 	slices.Sort(schemes)
 	return strings.Join(slices.Compact(schemes), "")
+}
+
+// asks is the directive for a page whose script asks this server something.
+func asks(view View) string {
+	if _, ok := view.(NewPassword); ok {
+		return "; connect-src 'self'"
+	}
+	return ""
 }
 
 // frameSources is the directive for a page with frames: their origins and no

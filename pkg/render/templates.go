@@ -57,7 +57,7 @@ func (p *Pages) parse(layers Overlay, lang string) (*set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, of := range []struct{ pattern, prefix string }{{"mail/*.txt", ""}, {"mail/*.subject", ""}, {"sms/*.txt", "sms/"}} {
+	for _, of := range []struct{ pattern, prefix string }{{"mail/*.txt", ""}, {"mail/*.subject", ""}, {"sms/*.txt", "sms/"}, {"letters/*.txt", "letters/"}} {
 		err := layers.each(of.pattern, func(file string, content []byte) error {
 			t, err := texttemplate.New(path.Dir(of.pattern) + "/" + file).Funcs(funcs).Parse(string(content))
 			if err != nil {

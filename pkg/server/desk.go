@@ -3,20 +3,36 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/portal/desk"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
 )
 
 // Desk is who helps whom.
 type Desk struct {
 	// Rules make operators. None: there is no desk.
 	Rules operator.Rules `json:"rules"`
+}
+
+// Press is what prints letters with codes of this server; nil where the
+// configuration has no method activationcode.
+func (s *Server) Press() *letters.Press { return s.press }
+
+func (o *opening) press(flow *recovery.Flow, pages *render.Pages) *letters.Press {
+	printed := func(m recovery.Method) bool { return m.Name() == letters.Method }
+	if flow == nil || !slices.ContainsFunc(flow.Methods, printed) {
+		return nil
+	}
+	return &letters.Press{Recovery: flow, Pages: pages, Home: o.config.Issuer + "/activate", Lost: o.config.Issuer + "/recover"}
 }
 
 // desk is nil where the configuration has no rule.

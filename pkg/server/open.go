@@ -268,6 +268,9 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		if n, ok := protocol.(sso.Namer); ok {
 			pages.Namers = append(pages.Namers, n)
 		}
+		if c, ok := protocol.(sso.Consenter); ok {
+			pages.Consenters = append(pages.Consenters, c)
+		}
 		if l, ok := protocol.(sso.Lister); ok {
 			for _, party := range l.Parties() {
 				if !p.pages.Themed(party.Theme) {
@@ -278,7 +281,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	}
 	s := &Server{mux: mux, listen: o.config.Listen, keys: p.keys, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
 	if pages.Recovery != nil {
-		s.methods = pages.Recovery.Methods
+		s.methods, s.press = pages.Recovery.Methods, o.press(pages.Recovery, p.pages)
 	}
 	if cookies.Secure {
 		s.pause = notice // there is a balancer

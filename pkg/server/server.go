@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/plugin"
@@ -60,6 +61,7 @@ type Server struct {
 	outbox    *outbox.Outbox
 	health    *health
 	methods   []recovery.Method
+	press     *letters.Press
 	protocols []sso.Protocol
 	closers   closers
 	pause     time.Duration // between the first no of /readyz and the end

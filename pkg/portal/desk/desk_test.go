@@ -136,7 +136,7 @@ func TestVerifiedFirst(t *testing.T) {
 	b.post(place, "do", "end", "reason", "made up").is(t, 400)
 	b.post(place, "do", "end", "reason", "abused").is(t, 303)
 	s.as("helene.roy").post(s.as("helene.roy").place("tom.legoff"), "do", "vouch", "reason", "other").is(t, 403) // of another operator
-	b.post(b.place("theo.legoff"), "do", "end", "reason", "abused").is(t, 403)                               // of another account
+	b.post(b.place("theo.legoff"), "do", "end", "reason", "abused").is(t, 403)                                   // of another account
 	s.store.Advance(15*time.Minute + time.Second)
 	b.post(place, "do", "end", "reason", "abused").is(t, 403)
 	b.post(place, "do", "card").is(t, 303)

@@ -98,7 +98,9 @@ func (p *Pages) does(do string) answer {
 		"facts": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
 			return "verified", p.Desk.Match(ctx, c, operator.Facts{Birth: r.PostFormValue("birth"), Other: r.PostFormValue("other")})
 		},
-		"forget": func(ctx context.Context, c operator.Case, _ *http.Request) (string, error) { return "", p.Desk.Forget(ctx, c) },
+		"forget": func(ctx context.Context, c operator.Case, _ *http.Request) (string, error) {
+			return "", p.Desk.Forget(ctx, c)
+		},
 		"unlock": simple("done", p.Desk.Unlock),
 		"resend": simple("done", p.Desk.Resend),
 		"cancel": simple("done", p.Desk.Cancel),

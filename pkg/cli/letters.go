@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/server"
+)
+
+// byCLI is the operator of a command, in the audit.
+const byCLI account.ID = "cli"
+
+// lettersFlags say for whom, and what to print.
+type lettersFlags struct {
+	config, csv, out, group string
+	where                   []string
+	perPage                 int
+}
+
+func lettersCommand(plugins server.Plugins) *cobra.Command {
+	var flags lettersFlags
+	c := &cobra.Command{
+		Use:   "letters",
+		Short: "Print letters with a code for the first sign-in, as PDF or CSV",
+		Long: `Print letters with a code for the first sign-in, as PDF or CSV.
+
+Each letter has a new code; an older one of the same person ends. Whoever is
+activated already gets a letter that recalls the identifier. The codes work on
+the server that the configuration describes: its store must be a shared one.`,
+		Example: `  loge letters --config loge.yaml --where 'ENTEleveClasses=…$3E2' --out 3E2.pdf --per-page 2
+  loge letters --config loge.yaml --csv newcomers.csv --group departmentNumber --out newcomers.csv`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return printLetters(c.Context(), flags, plugins, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	configFlag(c, &flags.config)
+	c.Flags().StringArrayVar(&flags.where, "where", nil, "attribute=value that all have; may be repeated: values of one attribute are alternatives")
+	c.Flags().StringVar(&flags.csv, "csv", "", "file whose first column are identifiers")
+	c.Flags().StringVar(&flags.group, "group", "", "attribute that the letters are sorted by, a class for instance; that of the first --where when unset")
+	c.Flags().StringVar(&flags.out, "out", "", "file to write, .pdf or .csv; it must not exist")
+	c.Flags().IntVar(&flags.perPage, "per-page", 1, "letters on a page of a PDF: 1, 2 or 8")
+	c.MarkFlagsMutuallyExclusive("where", "csv")
+	c.MarkFlagsOneRequired("where", "csv")
+	if err := c.MarkFlagRequired("out"); err != nil {
+		panic(err) // the flag was just made
+	}
+	return c
+}
+
+func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugins, out, errs io.Writer) (err error) {
+	config, err := server.Load(flags.config)
+	if err != nil {
+		return err
+	}
+	s, err := server.Open(ctx, config, plugins, slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	press := s.Press()
+	if press == nil {
+		return fmt.Errorf("%s: recovery.methods has no activationcode: letters have nothing to open", flags.config)
+	}
+	order := letters.Order{By: byCLI}
+	if flags.csv != "" {
+		order.To, err = listed(ctx, press.Recovery.Directory, flags, errs)
+	} else {
+		order.To, err = searched(ctx, press.Recovery.Directory, flags)
+	}
+	if err != nil {
+		return err
+	}
+	if len(order.To) == 0 {
+		return errors.New("nobody to print a letter for")
+	}
+	bar := progressbar.NewOptions(len(order.To), progressbar.OptionSetWriter(errs), progressbar.OptionSetDescription("letters"),
+		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true))
+	order.Progress = func() { _ = bar.Add(1) }
+	done, err := write(ctx, press, flags, order)
+	_ = bar.Finish()
+	fmt.Fprintln(errs)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: %d with a code, %d that recall the identifier; %d people got none, for the state of their account. Batch %s.\n",
+		flags.out, done.Codes, done.Reminders, done.Left, done.Batch)
+	return nil
+}
+
+// write makes the file, readable by its owner only, and leaves none when
+// something went wrong.
+func write(ctx context.Context, press *letters.Press, flags lettersFlags, order letters.Order) (done letters.Printed, err error) {
+	var print func(io.Writer) error
+	switch filepath.Ext(flags.out) {
+	case ".pdf":
+		print = func(w io.Writer) error { done, err = press.PDF(ctx, w, flags.perPage, order); return err }
+	case ".csv":
+		print = func(w io.Writer) error { done, err = press.CSV(ctx, w, order); return err }
+	default:
+		return done, errors.New("--out must end in .pdf or .csv")
+	}
+	file, err := os.OpenFile(flags.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return done, err
+	}
+	if err = errors.Join(print(file), file.Close()); err != nil {
+		return done, errors.Join(err, os.Remove(flags.out))
+	}
+	return done, nil
+}
+
+// searched are those who have the values that are asked for.
+func searched(ctx context.Context, d directory.Directory, flags lettersFlags) ([]letters.Recipient, error) {
+	q := directory.Query{Where: map[string][]string{}}
+	for _, where := range flags.where {
+		name, value, ok := strings.Cut(where, "=")
+		if !ok || name == "" || value == "" {
+			return nil, fmt.Errorf("--where %q: write attribute=value", where)
+		}
+		q.Where[name] = append(q.Where[name], value)
+		if flags.group == "" {
+			flags.group = name
+		}
+	}
+	return letters.Search(ctx, d, q, flags.group)
+}
+
+// listed are those whom a file names. Who is not found is reported by the line,
+// and stops nobody else's letter.
+func listed(ctx context.Context, d directory.Directory, flags lettersFlags, errs io.Writer) (out []letters.Recipient, err error) {
+	text, err := os.ReadFile(flags.csv)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	rows := csv.NewReader(bytes.NewReader(text))
+	rows.FieldsPerRecord = -1
+	if first, _, _ := bytes.Cut(text, []byte("\n")); bytes.ContainsRune(first, ';') {
+		rows.Comma = ';' // as spreadsheets write it where the comma is in numbers
+	}
+	for {
+		row, err := rows.Read()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", flags.csv, err)
+		}
+		line, _ := rows.FieldPos(0)
+		a, err := d.Find(ctx, strings.TrimSpace(row[0]))
+		switch {
+		case errors.Is(err, directory.ErrNotFound):
+			fmt.Fprintf(errs, "%s:%d: nobody of this identifier\n", flags.csv, line)
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, letters.To(a, flags.group))
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package cli_test
+
+import (
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// R64: letters from the command line: the output and nothing else, for its
+// owner only.
+func TestLetters(t *testing.T) {
+	environment(t)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	config := write("loge.yaml", `issuer: http://127.0.0.1:9
+keys: ${env:LOGE_TEST_KEYS}
+directory: {type: memory, fixtures: [school]}
+store: {type: memory}
+mail: {type: smtp, host: 127.0.0.1, from: a@b.example}
+recovery: {methods: [{type: activationcode}]}
+`)
+	list := write("list.csv", "\ufeffines.benyoussef;x\nnobody.at-all;\nines.benyoussef;\nsaid.benyoussef;\n")
+	at := func(name string) string { return filepath.Join(dir, name) }
+
+	status, out, errs := run(t, "letters", "--config", config, "--where", "ESCOUAI=0990011Z", "--where", "ENTPersonProfils=National_ELV", "--group", "ENTEleveClasses", "--out", at("all.pdf"), "--per-page", "8")
+	if status != 0 || !strings.Contains(out, "all.pdf: 1 with a code, 6 that recall the identifier; 1 people got none") || !strings.Contains(errs, "8/8") {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+	pdf, err := os.ReadFile(at("all.pdf"))
+	if err != nil || !strings.HasPrefix(string(pdf), "%PDF-") {
+		t.Errorf("%v, %.20q", err, pdf)
+	}
+	status, out, errs = run(t, "letters", "--config", config, "--csv", list, "--out", at("list-out.csv"))
+	if status != 0 || !strings.Contains(out, "2 with a code") || !strings.Contains(errs, "list.csv:2: nobody of this identifier") {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+	file, err := os.Open(at("list-out.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if rows, err := csv.NewReader(file).ReadAll(); err != nil || len(rows) != 3 {
+		t.Errorf("%v, %v", rows, err)
+	}
+	if info, err := file.Stat(); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+
+	for name, args := range map[string][]string{
+		"it is there already":  {"--csv", list, "--out", at("all.pdf")},
+		"another kind of file": {"--csv", list, "--out", at("x.odt")},
+		"three to a page":      {"--csv", list, "--out", at("x.pdf"), "--per-page", "3"},
+		"nobody":               {"--where", "ESCOUAI=none", "--out", at("x.pdf")},
+		"no condition":         {"--where", "ESCOUAI", "--out", at("x.pdf")},
+		"both":                 {"--where", "ESCOUAI=x", "--csv", list, "--out", at("x.pdf")},
+		"neither":              {"--out", at("x.pdf")},
+	} {
+		if status, _, errs := run(t, append([]string{"letters", "--config", config}, args...)...); status != 1 || errs == "" {
+			t.Errorf("%s: status %d, %s", name, status, errs)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 4 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}

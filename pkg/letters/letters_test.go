@@ -1,0 +1,328 @@
+package letters_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/outbox"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/providers/memory"
+	"github.com/loge-idp/loge/providers/recovery/activationcode"
+)
+
+const issuer = "https://login.lycee-veil.example"
+
+// theDay is that of the fixtures' cases.
+var theDay = time.Date(2026, 9, 15, 8, 0, 0, 0, time.UTC)
+
+type world struct {
+	press *letters.Press
+	log   *bytes.Buffer
+	store *memory.FakeTimeStore
+}
+
+// open makes a press over a directory; the school of the fixtures when nil.
+func open(t testing.TB, d directory.Directory) (w world) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	w.store, err = memory.NewFakeTimeStore(theDay, nil)
+	must(err)
+	t.Cleanup(func() { _ = w.store.Close() })
+	if d == nil {
+		d, err = memory.DirectoryConfig{Fixtures: []string{"school"}, Now: w.store.Now}.Open(t.Context(), struct{}{})
+		must(err)
+		t.Cleanup(func() { _ = d.(io.Closer).Close() })
+	}
+	pages, err := render.Open(render.Config{Issuer: issuer, Now: w.store.Now,
+		Site: render.Site{Name: render.Text{"": "Lycée Simone Veil"}, Help: render.Help{Phone: "01 99 00 12 34"}}})
+	must(err)
+	method, err := (&activationcode.Config{}).Open(t.Context(), recovery.Env{})
+	must(err)
+	w.log = &bytes.Buffer{}
+	keys := secret.RandomKeyring()
+	flow := &recovery.Flow{Store: w.store, Directory: d, Keys: keys, Methods: []recovery.Method{method}, Pages: pages, Link: issuer + "/recover/link?t=",
+		Outbox: &outbox.Outbox{Store: w.store, Box: keys.Box("outbox")}, Limits: recovery.DefaultLimits(),
+		Audit: audit.Log{Logger: slog.New(slog.NewTextHandler(w.log, nil))}, Now: w.store.Now}
+	w.press = &letters.Press{Recovery: flow, Pages: pages, Home: issuer + "/activate", Lost: issuer + "/recover"}
+	return w
+}
+
+// class are the pupils of one, and a parent.
+func (w world) class(t testing.TB) []letters.Recipient {
+	t.Helper()
+	to, err := letters.Search(t.Context(), w.press.Recovery.Directory, directory.Query{Where: map[string][]string{"ESCOUAI": {"0990011Z"}}}, "ENTEleveClasses")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// R61, R64: sorted by class, then name; a code for whom there is to activate,
+// the identifier for the others, nothing for whom the state forbids both.
+func TestCSV(t *testing.T) {
+	w := open(t, nil)
+	var out bytes.Buffer
+	steps := 0
+	order := letters.Order{To: w.class(t), By: "cli", Progress: func() { steps++ }}
+	done, err := w.press.CSV(t.Context(), &out, order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	codes := map[string]string{}
+	for _, row := range rows[1:] {
+		got = append(got, row[0]+" "+row[2])
+		if row[3] != "" {
+			codes[row[2]] = row[3]
+			if !strings.HasPrefix(row[4], issuer+"/recover/link?t=") || row[5] != "2026-10-15" {
+				t.Errorf("%v", row)
+			}
+		}
+	}
+	var sorted []string
+	for _, row := range rows[1:] {
+		sorted = append(sorted, row[0])
+	}
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i] < sorted[i-1] {
+			t.Errorf("not sorted: %v", got)
+		}
+	}
+	if len(codes) != 2 || codes["ines.benyoussef"] == "" || codes["said.benyoussef"] == "" {
+		t.Errorf("codes for %v", codes)
+	}
+	if done.Codes != 2 || done.Reminders != len(got)-2 || done.Left == 0 || steps != len(order.To) || steps != done.Codes+done.Reminders+done.Left {
+		t.Errorf("%+v after %d steps", done, steps)
+	}
+	if strings.Contains(strings.Join(got, " "), "noe.besson") {
+		t.Error("a letter for somebody whom the school has blocked")
+	}
+	for _, code := range codes {
+		if strings.Contains(w.log.String(), code) {
+			t.Error("a code is in the log")
+		}
+	}
+	if strings.Count(w.log.String(), "action=recovery.issue result=ok") != 2 || !strings.Contains(w.log.String(), "actor=cli") {
+		t.Error(w.log.String())
+	}
+
+	// R-REC-24: each code works; a reprint ends the old one, the end of the
+	// batch ends it too.
+	answer := func(login, code string) error {
+		_, err := w.press.Recovery.Answer(t.Context(), recovery.Reply{Login: login, Code: code, Source: "192.0.2.0/24"})
+		return err
+	}
+	out.Reset()
+	again, err := w.press.CSV(t.Context(), &out, letters.Order{To: order.To, By: "cli"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := answer("ines.benyoussef", codes["ines.benyoussef"]); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("the old code: %v", err)
+	}
+	rows, _ = csv.NewReader(&out).ReadAll()
+	for _, row := range rows[1:] {
+		if row[2] == "ines.benyoussef" {
+			if err := answer(row[2], row[3]); err != nil {
+				t.Errorf("the new code: %v", err)
+			}
+		}
+	}
+	if err := w.press.Recovery.RevokeBatch(t.Context(), again.Batch, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows[1:] {
+		if row[2] == "said.benyoussef" {
+			if err := answer(row[2], row[3]); !errors.Is(err, recovery.ErrWrong) {
+				t.Errorf("after the revocation: %v", err)
+			}
+		}
+	}
+}
+
+// What fails leaves no code that nobody holds.
+func TestFailureRevokes(t *testing.T) {
+	w := open(t, nil)
+	fault := errors.New("disk full")
+	if _, err := w.press.PDF(t.Context(), failing{fault}, 2, letters.Order{To: w.class(t)}); !errors.Is(err, fault) {
+		t.Fatal(err)
+	}
+	if !strings.Contains(w.log.String(), "action=recovery.batch result=revoked") {
+		t.Error(w.log.String())
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	order := letters.Order{To: w.class(t), Progress: stop}
+	var out bytes.Buffer
+	if _, err := w.press.PDF(ctx, &out, 2, order); !errors.Is(err, context.Canceled) || out.Len() > 0 {
+		t.Errorf("%v, %d bytes", err, out.Len())
+	}
+	if strings.Count(w.log.String(), "result=revoked") != 2 {
+		t.Error("the codes of an interrupted printing stay")
+	}
+	if _, err := w.press.PDF(t.Context(), &out, 3, order); err == nil {
+		t.Error("three to a page")
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// Of the pages there are as many as it takes, with the title and the language.
+func TestPDF(t *testing.T) {
+	for perPage, pages := range map[int]int{1: 18, 2: 9, 8: 3} {
+		t.Run(fmt.Sprint(perPage), func(t *testing.T) {
+			w := open(t, nil)
+			var out bytes.Buffer
+			to := w.class(t)
+			done, err := w.press.PDF(t.Context(), &out, perPage, letters.Order{To: to})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := out.String()
+			if got := strings.Count(text, "/Type /Page\n"); got != pages {
+				t.Errorf("%d pages for %+v", got, done)
+			}
+			for _, want := range []string{"%PDF-1.", "/Lang (fr)", "/Title ", "/ToUnicode"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q", want)
+				}
+			}
+			if dir := os.Getenv("LOGE_LETTERS_OUT"); dir != "" { // to look at one
+				if err := os.WriteFile(fmt.Sprintf("%s/letters-%d.pdf", dir, perPage), out.Bytes(), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// A name is no formula of a spreadsheet (CWE-1236).
+func TestInertCSV(t *testing.T) {
+	d := &crowd{n: 1, name: "=HYPERLINK(1)"}
+	w := open(t, d)
+	to, err := letters.Search(t.Context(), d, directory.Query{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := w.press.CSV(t.Context(), &out, letters.Order{To: to}); err != nil {
+		t.Fatal(err)
+	}
+	rows, _ := csv.NewReader(&out).ReadAll()
+	if diff := cmp.Diff("'=HYPERLINK(1)", rows[1][1]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// crowd is a directory of n people to activate, made when asked for.
+type crowd struct {
+	directory.Writer
+	n    int
+	name string
+}
+
+func (c *crowd) person(i int) account.Account {
+	login := fmt.Sprintf("eleve%04d", i)
+	name := c.name
+	if name == "" {
+		name = fmt.Sprintf("Élève N’%04d Œuvrard-Nguyễn", i)
+	}
+	return account.Account{ID: account.ID(login), Login: login, Logins: []string{login}, Name: name, FamilyName: name, Status: account.Pending,
+		Reason: account.ReasonNotActivated, Attributes: map[string][]string{"class": {fmt.Sprintf("3E%d", i%30)}}}
+}
+
+func (c *crowd) Find(ctx context.Context, login string) (account.Account, error) {
+	return c.Get(ctx, account.ID(login))
+}
+
+func (c *crowd) Get(_ context.Context, id account.ID) (account.Account, error) {
+	var i int
+	if _, err := fmt.Sscanf(string(id), "eleve%04d", &i); err != nil || i >= c.n {
+		return account.Account{}, directory.ErrNotFound
+	}
+	return c.person(i), nil
+}
+
+func (c *crowd) Authenticate(context.Context, account.Account, secret.String) error {
+	return directory.ErrBadPassword
+}
+
+func (c *crowd) Search(_ context.Context, _ directory.Query, each func(account.Account) bool) error {
+	for i := range c.n {
+		if !each(c.person(i)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// BenchmarkPDF says how much memory letters take while they are printed: the
+// heap that is in use at its highest, which is what must not grow without
+// bounds.
+func BenchmarkPDF(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				w := open(b, &crowd{n: n})
+				to, err := letters.Search(b.Context(), w.press.Recovery.Directory, directory.Query{}, "class")
+				if err != nil {
+					b.Fatal(err)
+				}
+				var before, now runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				var out counter
+				printed := 0
+				peak := uint64(0)
+				_, err = w.press.PDF(b.Context(), &out, 2, letters.Order{To: to, Progress: func() {
+					if printed++; printed%(n/10) == 0 {
+						runtime.GC()
+						runtime.ReadMemStats(&now)
+						peak = max(peak, now.HeapInuse)
+					}
+				}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(peak-min(peak, before.HeapInuse))/float64(n), "heap-B/letter")
+				b.ReportMetric(float64(out)/float64(n), "pdf-B/letter")
+			}
+		})
+	}
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
