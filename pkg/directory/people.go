@@ -7,7 +7,7 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 )
 
-// ErrConflict: what was to be changed is not what it was when it was read
+// ErrConflict says that what was to be changed is not what it was when it was read
 // (LDAP result 16 for a deletion of a value that is gone: requirement R7). Read
 // again and decide again.
 var ErrConflict = errors.New("changed in the meantime")

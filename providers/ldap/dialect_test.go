@@ -152,6 +152,10 @@ func Test389DSPolicy(t *testing.T) {
 	t.Parallel()
 	n := networks[0]
 	admin, config := start389(t)
+	examined(t, config)
+	reader := config
+	reader.WriteDN, reader.WritePassword = config.BindDN, config.BindPassword
+	examined(t, reader, "it may not write userPassword, supannRessourceEtat")
 	d := open(t, config)
 	const dn = "uid=elefevre,ou=people,"
 	try := func(password string) error {
@@ -390,6 +394,11 @@ func sambaPolicy(t *testing.T, admin *goldap.Conn, config ldap.Config) {
 		t.Errorf("after the change: %v", err)
 	}
 
+	examined(t, config)
+	reader := config
+	reader.WriteDN, reader.WritePassword = config.BindDN, config.BindPassword
+	examined(t, reader, "it may not write unicodePwd of CN=jo,")
+
 	inner := addADGroup(t, admin, "inner", sambatest.Suffix, dn)
 	outer := addADGroup(t, admin, "outer", sambatest.Suffix, inner)
 	ring := goldap.NewModifyRequest(inner, nil)
@@ -414,6 +423,24 @@ func addADGroup(t *testing.T, admin *goldap.Conn, name, base string, members ...
 	add.Attribute("member", members)
 	must(t, admin.Add(add))
 	return dn
+}
+
+// examined runs the doctor, which must find these faults and no other.
+func examined(t *testing.T, config ldap.Config, faults ...string) {
+	t.Helper()
+	config.Now = nil // the server's is the real one
+	for _, f := range open(t, config).(directory.Examiner).Examine(t.Context()) {
+		switch {
+		case f.OK:
+		case len(faults) > 0 && strings.Contains(f.Mend, faults[0]):
+			faults = faults[1:]
+		default:
+			t.Errorf("%+v", f)
+		}
+	}
+	if len(faults) > 0 {
+		t.Errorf("not found: %q", faults)
+	}
 }
 
 // fileTime is an instant as Active Directory writes it.

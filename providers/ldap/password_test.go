@@ -139,6 +139,10 @@ func TestUnlockForgetsFailures(t *testing.T) {
 // A directory that may only be read has its changes made by somebody else.
 func TestDelegate(t *testing.T) {
 	n := networks[0]
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("a redirection was followed")
+	}))
+	t.Cleanup(elsewhere.Close)
 	var asked []ldap.DelegateRequest
 	reply := func(w http.ResponseWriter, r *http.Request) {
 		var request ldap.DelegateRequest
@@ -155,7 +159,7 @@ func TestDelegate(t *testing.T) {
 		case "not JSON":
 			w.Write([]byte(`<html>`))
 		case "elsewhere":
-			http.Redirect(w, r, "https://example.org/", http.StatusTemporaryRedirect)
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		case "fails":
 			w.WriteHeader(http.StatusBadGateway)
 		}

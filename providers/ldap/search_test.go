@@ -13,6 +13,8 @@ import (
 	"github.com/loge-idp/loge/providers/ldap/slapdtest"
 	"github.com/loge-idp/loge/providers/memory/fixtures"
 	"github.com/loge-idp/loge/providers/memory/ldapserver"
+
+	goldap "github.com/go-ldap/ldap/v3"
 )
 
 // crowd is the university with many more people, all with a family name of
@@ -132,5 +134,52 @@ func TestSearchLimit(t *testing.T) {
 	err := open(t, config).(directory.Searcher).Search(t.Context(), directory.Query{}, func(account.Account) bool { return true })
 	if err == nil || errors.Is(err, directory.ErrUnavailable) || !bytes.Contains([]byte(err.Error()), []byte("size.prtotal=unlimited")) {
 		t.Errorf("%v; want what to change on the server", err)
+	}
+}
+
+// Where nobody folded the names for the directory, they are found without
+// their accents all the same.
+func TestSearchAccents_R5(t *testing.T) {
+	n := networks[0]
+	server := n.slapd(t, slapdtest.Options{})
+	admin := n.admin(t, dialURL(t, server.URL))
+	config := n.config()
+	config.URLs = []string{server.URL}
+	d := open(t, config)
+	for i, c := range []struct {
+		name   string
+		texts  []string
+		others []string
+	}{
+		{"François Garçon", []string{"garcon", "GARÇON", "francois garcon", "Garçon François"}, []string{"garcin", "garcons"}},
+		{"Inés Muñoz Peña", []string{"munoz", "muñoz pena", "munozpena"}, []string{"munos"}},
+		{"Zoë L’Hermitte-Œuvrard", []string{"lhermitte", "l'hermitte", "oeuvrard", "hermitte oeuvrard", "œuvrard zoe"}, []string{"lermitte"}},
+		{"Jiří Dvořák", []string{"Dvořák", "jiří dvořák"}, nil},
+	} {
+		login := fmt.Sprintf("accent%d", i)
+		add := goldap.NewAddRequest("uid="+login+",ou=people,"+n.suffix, nil)
+		add.Attribute("objectClass", []string{"inetOrgPerson", "eduPerson", "supannPerson"})
+		for attribute, value := range map[string]string{"uid": login, "sn": c.name, "cn": c.name, "eduPersonUniqueId": login + "@example"} {
+			add.Attribute(attribute, []string{value})
+		}
+		must(t, admin.Add(add))
+		finds := func(text string) bool {
+			found := false
+			must(t, d.(directory.Searcher).Search(t.Context(), directory.Query{Text: text}, func(a account.Account) bool {
+				found = found || a.Login == login
+				return true
+			}))
+			return found
+		}
+		for _, text := range c.texts {
+			if !finds(text) {
+				t.Errorf("%q does not find %s", text, c.name)
+			}
+		}
+		for _, text := range c.others {
+			if finds(text) {
+				t.Errorf("%q finds %s", text, c.name)
+			}
+		}
 	}
 }

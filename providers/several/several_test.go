@@ -126,7 +126,7 @@ func TestRealms(t *testing.T) {
 		"elefevre@univ-valmont.example":           "university/",
 		"elefevre":                                "university/",
 		"lea.dalmeida@0990011Z":                   "lycee/",
-		"lea.dalmeida@0990010y ":                  "college/",
+		"lea.dalmeida@0990010y":                   "college/",
 		"lea.dalmeida":                            "", // two directories know her: R2
 		"elefevre@0990011Z":                       "",
 		"lea.dalmeida@univ-valmont.example":       "",

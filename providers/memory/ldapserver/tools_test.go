@@ -88,6 +88,8 @@ func TestTools(t *testing.T) {
 			stdin: "dn: uid=new,ou=people," + suffix + "\nobjectClass: inetOrgPerson\nuid: new\ncn: New\nsn: New\n"},
 		{name: "rename", program: "ldapmodrdn", as: writer, password: "write", arguments: []string{"-r", "uid=new,ou=people," + suffix, "uid=newer"}},
 		{name: "delete", program: "ldapdelete", as: writer, password: "write", arguments: []string{"uid=newer,ou=people," + suffix}},
+		{name: "new password, without the old one", program: "ldappasswd", as: person, password: "Valmont-elefevre-2026", code: 1, says: "(53)",
+			arguments: []string{"-a", "wrong", "-s", "chosen"}},
 		{name: "new password, by the person", program: "ldappasswd", as: person, password: "Valmont-elefevre-2026",
 			arguments: []string{"-a", "Valmont-elefevre-2026", "-s", "chosen"}},
 		{name: "another, by an administrator", program: "ldappasswd", as: writer, password: "write", arguments: []string{"-s", "given", person}},
