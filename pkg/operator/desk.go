@@ -53,6 +53,7 @@ type Case struct {
 func (d *Desk) Start() {
 	d.Outbox.Handle(jobCode, d.deliverCode)
 	d.Outbox.Handle(jobNotice, d.deliverNotice)
+	d.Outbox.Handle(jobProgress, d.deliverProgress)
 }
 
 // Enter reads an operator. Errors: DeniedNoOperator, or one that wraps
@@ -64,6 +65,9 @@ func (d *Desk) Enter(ctx context.Context, c Case) (account.Account, error) {
 	}
 	return op, err
 }
+
+// May reports whether an operator is to be shown the way to something.
+func (d *Desk) May(op account.Account, verb Verb) bool { return d.Rules.May(op, verb, d.now()) }
 
 // open reads both accounts of a case and asks the rules. A refusal is audited.
 func (d *Desk) open(ctx context.Context, c Case, verb Verb) (op, who account.Account, err error) {

@@ -35,11 +35,14 @@ const (
 	Campaign Verb = "campaign"
 	// Extend grants a later end of the account.
 	Extend Verb = "extend"
+	// Requests answers those who ask for help and have no other way in. Whoever
+	// asks is nobody yet, so it is not narrowed by a rule's reach.
+	Requests Verb = "requests"
 	// Decide lifts a lock that the institution decided (requirement R14).
 	Decide Verb = "decide"
 )
 
-var verbs = []Verb{See, Unlock, Vouch, Contact, End, Letters, Campaign, Extend, Decide}
+var verbs = []Verb{See, Unlock, Vouch, Contact, End, Letters, Campaign, Extend, Requests, Decide}
 
 // Rule makes somebody an operator: who, over whom, for which verbs.
 type Rule struct {
@@ -145,6 +148,12 @@ func (rules Rules) Rank(a account.Account, now time.Time) int {
 		}
 	}
 	return rank
+}
+
+// May reports whether any rule lets an operator do something at all, to
+// whomever.
+func (rules Rules) May(op account.Account, verb Verb, now time.Time) bool {
+	return op.Status.MayLogin() && slices.ContainsFunc(rules, func(r Rule) bool { return slices.Contains(r.Verbs, verb) && r.Who.Holds(op, now) })
 }
 
 // Denied is why an operator may not do something. It is said to the operator.

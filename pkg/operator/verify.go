@@ -333,3 +333,11 @@ func mask(c account.Contact) string {
 	}
 	return render.MaskMail(c.Value)
 }
+
+// IsMail reports whether somebody typed an address for mail, and one only
+// (R-REC-16).
+func IsMail(typed string) bool {
+	local, domain, ok := strings.Cut(typed, "@")
+	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(domain, "@") &&
+		!strings.ContainsFunc(typed, func(r rune) bool { return r <= ' ' || strings.ContainsRune(",;:<>()[]\"\\\u007f", r) })
+}

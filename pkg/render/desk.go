@@ -16,6 +16,8 @@ type Desk struct {
 	Searched bool
 	Found    []DeskFound
 	More     bool // there are others
+	// Queue is set for those who answer requests for help.
+	Queue bool
 }
 
 // DeskFound is one account that was found.
@@ -84,13 +86,44 @@ type DeskDenied struct {
 	Why string // desk.denied.<why>
 }
 
+// HelpRequest is the form of those who have no other way in: it posts need,
+// name, number and reach. The answer is the same for everybody.
+type HelpRequest struct {
+	Frame
+	Needs                     []string // request.need.<need>
+	Need, Name, Number, Reach string   // as typed before
+}
+
+// HelpAsked says that a request was noted, to anybody.
+type HelpAsked struct{ Frame }
+
+// DeskRequests is the queue of requests. Its forms post id and do.
+type DeskRequests struct {
+	Frame
+	Requests []DeskRequest
+	Outcomes []string // request.outcome.<outcome>
+}
+
+// DeskRequest is one of them.
+type DeskRequest struct {
+	ID                        string
+	At                        time.Time
+	Need, Name, Number, Reach string
+	Mine                      bool
+	Taker                     string // empty while nobody looks after it
+}
+
 // Page implements View.
 func (Desk) Page() string       { return "desk" }
 func (DeskPerson) Page() string { return "desk-person" }
 func (DeskCode) Page() string   { return "desk-code" }
 func (DeskDenied) Page() string { return "desk-denied" }
 
-var deskViews = []View{Desk{}, DeskPerson{}, DeskCode{}, DeskDenied{}}
+func (HelpRequest) Page() string  { return "help-request" }
+func (HelpAsked) Page() string    { return "help-asked" }
+func (DeskRequests) Page() string { return "desk-requests" }
+
+var deskViews = []View{Desk{}, DeskPerson{}, DeskCode{}, DeskDenied{}, HelpRequest{}, HelpAsked{}, DeskRequests{}}
 
 // MailDeskCode is the code that a caller reads back to an operator.
 type MailDeskCode struct {
@@ -106,11 +139,15 @@ type MailDesk struct {
 	URL   string // where to act if nobody asked for it
 }
 
+// MailRequest tells a requester how it goes: mail.request.<step>.
+type MailRequest struct{ Step string }
+
 // Mail implements MailView.
+func (MailRequest) Mail() string  { return "request" }
 func (MailDeskCode) Mail() string { return "desk-code" }
 func (MailDesk) Mail() string     { return "notice-desk" }
 
-var deskMails = []MailView{MailDeskCode{}, MailDesk{}}
+var deskMails = []MailView{MailDeskCode{}, MailDesk{}, MailRequest{}}
 
 // The alerts of the desk.
 const (
@@ -122,12 +159,14 @@ const (
 	AlertDeskNoContact   AlertKey = "desk_no_contact"
 	AlertDeskStillLocked AlertKey = "desk_still_locked"
 	AlertDeskConflict    AlertKey = "desk_conflict"
+	AlertDeskTaken       AlertKey = "desk_taken"
+	AlertDeskGone        AlertKey = "desk_gone"
 )
 
 func deskKeys() []string {
 	var keys []string
 	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
-		AlertDeskStillLocked, AlertDeskConflict} {
+		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
 	return keys

@@ -4,6 +4,9 @@
 //
 //	GET  POST /desk                  search
 //	GET  POST /desk/person/{handle}  one account; verify, act
+//	GET  POST /desk/requests         those who asked for help
+//	GET  POST /help/request          ask for help, without an account
+//	GET       /help/asked
 //
 // A handle is sealed and good for one operator only: no login stands in a URL,
 // and a URL that is passed on opens nothing.
@@ -31,8 +34,9 @@ type Pages struct {
 	Sessions *session.Manager
 	Pages    *render.Pages
 	Keys     *secret.Keyring
-	// Unavailable answers with a 503.
+	// Unavailable answers with a 503, and Problem with another status.
 	Unavailable func(w http.ResponseWriter, r *http.Request, err error)
+	Problem     func(w http.ResponseWriter, r *http.Request, status int)
 }
 
 // maxAge is how old the login of an operator may be, whatever keeps them signed
@@ -50,6 +54,11 @@ func (p *Pages) Routes(m *web.Mux) {
 	})
 	page("GET /desk/person/{handle}", p.person)
 	page("POST /desk/person/{handle}", p.postPerson)
+	page("GET /desk/requests", p.queue)
+	page("POST /desk/requests", p.postQueue)
+	m.Page("GET /help/request", http.HandlerFunc(p.ask))
+	m.Page("POST /help/request", http.HandlerFunc(p.postAsk))
+	m.Page("GET /help/asked", http.HandlerFunc(p.asked))
 }
 
 // Check makes sure that every wording which depends on a value exists. Call it
@@ -76,6 +85,13 @@ func (p *Pages) Check() error {
 	}
 	add("next", "look", "vouch", "resend", "contact", "unlock", "decided", "closed", "nobody")
 	add("proof", "code", "card", "facts")
+	for _, need := range operator.Needs() {
+		keys = append(keys, "request.need."+string(need))
+	}
+	keys = append(keys, "mail.request.taken")
+	for _, how := range operator.Outcomes() {
+		keys = append(keys, "request.outcome."+string(how), "mail.request."+string(how))
+	}
 	return p.Pages.Require(keys...)
 }
 
@@ -123,7 +139,8 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request, s *session.Sessio
 		p.failed(w, r, err)
 		return
 	}
-	view := render.Desk{Frame: render.Frame{NoDoors: true}, Query: text, Searched: text != "", More: found.More}
+	view := render.Desk{Frame: render.Frame{NoDoors: true}, Query: text, Searched: text != "", More: found.More,
+		Queue: p.Desk.May(s.Account, operator.Requests)}
 	for _, a := range found.Accounts {
 		view.Found = append(view.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
 	}

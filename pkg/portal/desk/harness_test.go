@@ -128,7 +128,7 @@ func open(t testing.TB, issuer string, rules operator.Rules) *school {
 	s.desk = &operator.Desk{Rules: rules, Store: s.store, Directory: s.directory, Recovery: s.flow, Sessions: s.sessions, Outbox: box,
 		Keys: s.keys, Mail: s, Pages: s.pages, Home: issuer + "/recover", Audit: trail, Now: s.store.Now}
 	s.desk.Start()
-	d := &desk.Pages{Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Unavailable: p.Unavailable}
+	d := &desk.Pages{Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Unavailable: p.Unavailable, Problem: p.Problem}
 	must(d.Check())
 	p.Routes(s.mux)
 	d.Routes(s.mux)
@@ -269,7 +269,7 @@ func profile(names ...string) account.Condition {
 
 // rules are those of requirement R60.
 func rules(parents, anyClass bool) operator.Rules {
-	every := []operator.Verb{operator.Vouch, operator.Unlock, operator.Contact, operator.End, operator.Letters, operator.Campaign}
+	every := []operator.Verb{operator.Vouch, operator.Unlock, operator.Contact, operator.End, operator.Letters, operator.Campaign, operator.Requests}
 	class := operator.Rule{Name: "head teacher", Who: account.Condition{All: []account.Condition{profile("ENS"), {Attribute: "ENTAuxEnsClassesPrincipal"}}},
 		Verbs: []operator.Verb{operator.Vouch}, Over: profile("ELV"), Reach: &operator.Reach{Mine: "ENTAuxEnsClassesPrincipal", Theirs: "ENTEleveClasses"}}
 	if parents {

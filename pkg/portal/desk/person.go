@@ -121,7 +121,7 @@ func (p *Pages) does(do string) answer {
 // contact reads an address as somebody typed it.
 func contact(typed string) (account.Contact, error) {
 	typed = strings.TrimSpace(typed)
-	if local, domain, ok := strings.Cut(typed, "@"); ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(typed, " \r\n,;<>") {
+	if operator.IsMail(typed) {
 		return account.Contact{Kind: account.Email, Value: typed}, nil
 	}
 	number, err := sms.Plan{}.Mobile(typed)
