@@ -15,7 +15,10 @@ const CodeLen = 6
 // I and L (requirement R32). It has a prime number of characters, so that the
 // last one of a code can tell every single mistake and every exchange of two
 // neighbours.
-const unmistakable = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+const (
+	unmistakable = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+	symbols      = uint64(len(unmistakable))
+)
 
 // longLen is how many characters a handed-over code has: eleven that are drawn,
 // 54 bits, and one that checks them.
@@ -25,14 +28,11 @@ const longLen = 12
 func longCode(digits string) string {
 	drawn, _ := strconv.ParseUint(digits, 10, 64) // 10^19 < 2^64
 	code := make([]byte, longLen)
-	sum := 0
 	for i := range longLen - 1 {
-		n := int(drawn % uint64(len(unmistakable)))
-		drawn /= uint64(len(unmistakable))
-		code[i] = unmistakable[n]
-		sum += (i + 1) * n
+		code[i] = unmistakable[drawn%symbols]
+		drawn /= symbols
 	}
-	code[longLen-1] = unmistakable[sum%len(unmistakable)]
+	code[longLen-1] = check(string(code))
 	return string(code)
 }
 
@@ -60,19 +60,20 @@ func LongCode(text string) string {
 			}
 			return -1
 		}, found)
-		if len(code) == longLen && checks(code) {
+		if len(code) == longLen && code[longLen-1] == check(code) {
 			return code
 		}
 	}
 	return ""
 }
 
-func checks(code string) bool {
+// check is the last character that belongs to the others.
+func check(code string) byte {
 	sum := 0
 	for i := range longLen - 1 {
 		sum += (i + 1) * strings.IndexByte(unmistakable, code[i])
 	}
-	return unmistakable[sum%len(unmistakable)] == code[longLen-1]
+	return unmistakable[sum%len(unmistakable)]
 }
 
 // Digits finds a code that was sent in what was typed or pasted, a whole

@@ -84,7 +84,7 @@ func (f *Flow) Issue(ctx context.Context, i Issue) (Issued, error) {
 	return Issued{Attempt: id, Account: a, Purpose: purpose, Code: secret.New(grouped(c.Code())), URL: secret.New(c.URL()), Until: c.LinkUntil()}, nil
 }
 
-// ErrBatch: the batch is unknown or was revoked.
+// ErrBatch says that a batch is unknown or was revoked.
 var ErrBatch = errors.New("recovery: no such batch of codes")
 
 // NewBatch begins a batch of codes, that can be revoked together (requirement

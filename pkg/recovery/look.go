@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -122,9 +123,10 @@ func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
 	case claim.Fields != nil:
 		t.fate, t.at = Used, unixTime(claim.Fields[fieldUsed])
 	}
-	if err := f.alive(ctx, t.fields[fieldBatch]); err == ErrBatch {
+	switch err := f.alive(ctx, t.fields[fieldBatch]); {
+	case errors.Is(err, ErrBatch):
 		t.fate = Expired
-	} else if err != nil {
+	case err != nil:
 		return none, err
 	}
 	return t, nil

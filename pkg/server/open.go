@@ -241,10 +241,10 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		Directory: p.directory, Sessions: sessions, Keys: p.keys.Ring, Cookies: cookies, Pages: pages, Audit: trail,
 		Limits: login.DefaultLimits(), Base: p.pages.URL(""), Resume: http.HandlerFunc(mux.Again),
 	}
-	pages.Login.Steps = []login.Step{login.GraceNotice{Pages: pages}}
 	if pages.Recovery, err = o.recovery(ctx, p, sessions, post, trail); err != nil {
 		return nil, err
 	}
+	pages.Login.Steps = pages.Steps()
 	if err := pages.Check(); err != nil {
 		return nil, o.config.source.at("", err)
 	}
@@ -324,7 +324,7 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	if err != nil || len(methods) == 0 {
 		return nil, err
 	}
-	if err := recovery.CheckWays(o.config.Recovery.Ways, methods); err != nil {
+	if err := o.checkWays(p.directory, methods); err != nil {
 		return nil, o.config.source.at("", plugin.At("recovery.ways", err))
 	}
 	if p.mail == nil { // notices of a change leave by mail, whatever the method
@@ -339,6 +339,24 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	}
 	flow.Start()
 	return flow, nil
+}
+
+// checkWays refuses also a way that could never be for anybody, since the
+// directory does not read what it looks at: a milder one would decide instead.
+func (o *opening) checkWays(d directory.Directory, methods []recovery.Method) error {
+	ways := o.config.Recovery.Ways
+	if err := recovery.CheckWays(ways, methods); err != nil {
+		return err
+	}
+	reader, ok := d.(directory.Selecting)
+	for i, way := range ways {
+		for _, name := range way.For.Attributes() {
+			if ok && !reader.Reads(name) {
+				return plugin.At(fmt.Sprintf("[%d].for", i), fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name))
+			}
+		}
+	}
+	return nil
 }
 
 func newHealth(p parts, logger *slog.Logger) *health {

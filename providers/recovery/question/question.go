@@ -135,7 +135,7 @@ func parse(text string) *hashed {
 	var wrong [2]error
 	h.salt, wrong[0] = base64.RawStdEncoding.DecodeString(parts[4])
 	h.sum, wrong[1] = base64.RawStdEncoding.DecodeString(parts[5])
-	if wrong[0] != nil || wrong[1] != nil || len(h.salt) < 8 || len(h.sum) < 16 {
+	if wrong[0] != nil || wrong[1] != nil || len(h.salt) < 8 || len(h.sum) != hashLen {
 		return nil
 	}
 	return h
@@ -146,6 +146,6 @@ func matches(text, answer string) bool {
 	if h == nil || strings.TrimSpace(fold(answer)) == "" {
 		return false
 	}
-	sum := argon2.IDKey([]byte(fold(answer)), h.salt, h.passes, h.memory, h.threads, uint32(len(h.sum)))
+	sum := argon2.IDKey([]byte(fold(answer)), h.salt, h.passes, h.memory, h.threads, hashLen)
 	return subtle.ConstantTimeCompare(sum, h.sum) == 1
 }

@@ -1,0 +1,71 @@
+package server_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/server"
+	"github.com/loge-idp/loge/providers/memory"
+	"github.com/loge-idp/loge/providers/recovery/birthdate"
+	"github.com/loge-idp/loge/providers/recovery/emaillink"
+	"github.com/loge-idp/loge/providers/recovery/helpdesk"
+)
+
+type fakeMail struct{}
+
+func (*fakeMail) Open(context.Context, struct{}) (mail.Sender, error) { return &fakeMail{}, nil }
+func (*fakeMail) Send(context.Context, mail.Message) error            { return nil }
+
+// selecting is a directory that reads affiliations only.
+type selecting struct{ directory.Directory }
+
+func (s *selecting) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+	inner, err := (&memory.DirectoryConfig{}).Open(ctx, env)
+	return &selecting{inner}, err
+}
+
+func (*selecting) Reads(attribute string) bool { return attribute == "eduPersonAffiliation" }
+
+// A way that cannot be meant, or that could never be for anybody, is an error at
+// start that names its place.
+func TestWaysAreChecked(t *testing.T) {
+	staff := account.Condition{Attribute: "eduPersonAffiliation", In: []string{"staff"}}
+	for want, ways := range map[string][]recovery.Way{
+		"":                            {{For: staff, AnyOf: [][]string{{"emaillink", "birthdate"}, {"helpdesk"}}}, {Purposes: []recovery.Purpose{recovery.Unlock}, AnyOf: [][]string{{"emaillink"}}}},
+		"recovery.ways[0].anyOf[0]: ": {{AnyOf: [][]string{{"smscode"}}}},
+		"recovery.ways[1].purposes: ": {{AnyOf: [][]string{{"emaillink"}}}, {Purposes: []recovery.Purpose{"fun"}, AnyOf: [][]string{{"emaillink"}}}},
+		`recovery.ways[0].for: looks at "shoeSize", `: {{For: account.Condition{Not: &account.Condition{Attribute: "shoeSize"}}, AnyOf: [][]string{{"emaillink"}}}},
+	} {
+		w := newWorld(t)
+		w.plugins.Mail = plugin.Set[mail.Sender, struct{}]{"fake": func() plugin.Config[mail.Sender, struct{}] { return &fakeMail{} }}
+		w.plugins.Methods = plugin.Set[recovery.Method, recovery.Env]{
+			"emaillink": func() plugin.Config[recovery.Method, recovery.Env] { return &emaillink.Config{} },
+			"helpdesk":  func() plugin.Config[recovery.Method, recovery.Env] { return &helpdesk.Config{} },
+			"birthdate": func() plugin.Config[recovery.Method, recovery.Env] { return &birthdate.Config{} },
+		}
+		w.config.Mail = plugin.Section(`{"type": "fake"}`)
+		w.config.Directory = plugin.Section(`{"type": "selecting"}`)
+		w.plugins.Directories["selecting"] = func() plugin.Config[directory.Directory, struct{}] { return &selecting{} }
+		w.config.Recovery.Ways = ways
+		for _, name := range []string{"emaillink", "helpdesk", "birthdate"} {
+			w.config.Recovery.Methods = append(w.config.Recovery.Methods, plugin.Section(`{"type": "`+name+`"}`))
+		}
+		s, err := server.Open(t.Context(), w.config, w.plugins, slog.New(slog.DiscardHandler))
+		switch {
+		case want == "" && err != nil:
+			t.Error(err)
+		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
+			t.Errorf("%v, want %s…", err, want)
+		}
+		if s != nil {
+			_ = s.Close()
+		}
+	}
+}
