@@ -17,6 +17,7 @@
 //	GET  POST /recover/undo              take a changed address back
 //	GET       /recover/done              sign in now
 //	GET       /help, /accessibilite
+//	GET       /account, and below it what is one's own
 package portal
 
 import (
@@ -44,7 +45,9 @@ type Portal struct {
 	Keys     *secret.Keyring
 	// Namers know to which application a local URL leads.
 	Namers []sso.Namer
-	Logger *slog.Logger
+	// Consenters know what people agreed to.
+	Consenters []sso.Consenter
+	Logger     *slog.Logger
 }
 
 var _ login.Pages = (*Portal)(nil)
@@ -55,11 +58,14 @@ func (p *Portal) Routes(m *web.Mux) {
 	page("GET /{$}", func(w http.ResponseWriter, r *http.Request) { p.to(w, r, "/login") })
 	page("GET /login", p.login)
 	page("POST /login", p.postLogin)
-	page("POST /login/continue", func(w http.ResponseWriter, r *http.Request) { p.Login.Continue(w, r, r.PostFormValue(sso.FieldState)) })
+	page("POST /login/continue", func(w http.ResponseWriter, r *http.Request) {
+		p.Login.Continue(w, p.Pages.WithLanguage(r), r.PostFormValue(sso.FieldState))
+	})
 	page("GET /logout", p.logout)
 	page("POST /logout", p.postLogout)
 	page("GET /help", p.help)
 	page("GET /accessibilite", p.accessibility)
+	p.accountRoutes(m)
 	if p.Recovery != nil {
 		page("GET /recover", p.identify(recovery.Reset))
 		page("POST /recover", p.postIdentify(recovery.Reset))

@@ -212,6 +212,7 @@ func (f *Flow) settled(ctx context.Context, s settlement) error {
 	if err != nil {
 		return err
 	}
+	ops = append(ops, f.note(s.Account, Event{ID: s.Proof.Name, At: time.Unix(s.At, 0), Result: string(s.Notice)})...)
 	err = f.Store.Do(ctx, append(ops, notices...)...)
 	f.Outbox.Nudge()
 	if s.Notice == NoticeUnlocked {

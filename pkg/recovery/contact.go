@@ -128,7 +128,7 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 	if err != nil {
 		return err
 	}
-	ops := append(notices, record)
+	ops := append(append(notices, record), f.note(who.ID, Event{ID: record.Key.Name, At: f.now(), Result: string(NoticeContact), To: maskOf(c.To), By: by})...)
 	if c.From != (account.Contact{}) { // what one more address adds to ends nothing
 		ops = append(ops, f.Forget(who.ID)...)
 	}

@@ -24,7 +24,8 @@ type Event struct {
 	To      string    `json:"a,omitempty"` // a masked address; empty when nothing was sent
 	// Result is what became of the message: "sent", "issued", "throttled",
 	// "no_channel", "undeliverable", "address_gone", or "refused_" and the
-	// reason of the account's state.
+	// reason of the account's state; or what was changed: NoticeChanged,
+	// NoticeUnlocked or NoticeContact.
 	Result string `json:"r"`
 	// By is the operator who issued it.
 	By account.ID `json:"b,omitempty"`

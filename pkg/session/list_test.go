@@ -67,7 +67,7 @@ func TestDevice(t *testing.T) {
 	w := open(t)
 	for agent, want := range map[string]string{
 		firefox: "Firefox, Windows",
-		"Mozilla/5.0 (Linux; Android 15; SM-X) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Mobile Safari/537.36":    "Chrome, Android",
+		"Mozilla/5.0 (Linux; Android 15; SM-X) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Mobile Safari/537.36":     "Chrome, Android",
 		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130 Safari/537 Edg/130": "Edge, Mac",
 		"curl/8": "", http.CanonicalHeaderKey("<script>"): "",
 	} {

@@ -60,8 +60,9 @@ func (s *Session) With(ops ...store.Op) { s.next = append(s.next, ops...) }
 type Visit struct {
 	// At is when, in Unix seconds; Manager.Visit sets it.
 	At       int64             `json:"t,omitempty"`
-	Protocol string            `json:"p"` // the name of the sso.Protocol
-	Party    string            `json:"i"` // the relying party
+	Protocol string            `json:"p"`           // the name of the sso.Protocol
+	Party    string            `json:"i"`           // the relying party
+	Name     string            `json:"n,omitempty"` // what people call it, when Party is not that
 	Data     map[string]string `json:"d,omitempty"`
 	// SID and Account are filled in for the farewell.
 	SID     string     `json:"s,omitempty"`

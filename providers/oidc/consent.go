@@ -16,6 +16,7 @@ import (
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -161,15 +162,6 @@ func (p *provider) decided(w http.ResponseWriter, r *http.Request) {
 	p.issue(w, r, a, s)
 }
 
-// Consent is one that a person gave.
-type Consent struct {
-	// Client is the client_id, Name what people call it.
-	Client, Name string
-	// Told is what was agreed to: scopes and names of claims.
-	Told []string
-	At   time.Time
-}
-
 // A person's consents are one record, with a field for each client: its mark,
 // and after it the time and the names.
 func consentKey(id account.ID) store.Key {
@@ -192,13 +184,13 @@ func (p *provider) remembered(ctx context.Context, id account.ID, c *client) ([]
 	return consentOf(read.Fields[c.mark]).Told, nil
 }
 
-func consentOf(field string) Consent {
+func consentOf(field string) sso.Consent {
 	words := strings.Fields(field)
 	if len(words) == 0 {
-		return Consent{}
+		return sso.Consent{}
 	}
 	at, _ := strconv.ParseInt(words[0], 10, 64) // we wrote it
-	return Consent{Told: words[1:], At: time.Unix(at, 0)}
+	return sso.Consent{Told: words[1:], At: time.Unix(at, 0)}
 }
 
 // covers reports whether everything that is asked was agreed to. Nothing was
@@ -207,26 +199,24 @@ func covers(agreed, asked []string) bool {
 	return len(agreed) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !slices.Contains(agreed, name) })
 }
 
-// Consents lists what an account has agreed to, by the names of the clients.
-// The error wraps store.ErrUnavailable.
-func (p *provider) Consents(ctx context.Context, id account.ID) ([]Consent, error) {
+// Consents implements sso.Consenter.
+func (p *provider) Consents(ctx context.Context, id account.ID) ([]sso.Consent, error) {
 	read := &store.Read{Key: consentKey(id)}
 	if err := p.env.Store.Do(ctx, read); err != nil {
 		return nil, err
 	}
-	var out []Consent
+	var out []sso.Consent
 	for _, c := range p.clients {
 		if consent := consentOf(read.Fields[c.mark]); consent.Told != nil {
 			consent.Client, consent.Name = c.ID, c.Name
 			out = append(out, consent)
 		}
 	}
-	slices.SortFunc(out, func(a, b Consent) int { return strings.Compare(a.Name+a.Client, b.Name+b.Client) })
+	slices.SortFunc(out, func(a, b sso.Consent) int { return strings.Compare(a.Name+a.Client, b.Name+b.Client) })
 	return out, nil
 }
 
-// RevokeConsent takes back what an account agreed to for a client: it will be
-// asked again. The error wraps store.ErrUnavailable.
+// RevokeConsent implements sso.Consenter.
 func (p *provider) RevokeConsent(ctx context.Context, id account.ID, client string) error {
 	c := p.clients[client]
 	if c == nil {

@@ -154,7 +154,7 @@ func TestConsentIsForgedByNobody(t *testing.T) {
 func TestConsentsCanBeTakenBack(t *testing.T) {
 	r := newWorld(t).serve(withConsent(), "")
 	consents := r.protocol.(interface {
-		Consents(ctx context.Context, id account.ID) ([]oidc.Consent, error)
+		Consents(ctx context.Context, id account.ID) ([]sso.Consent, error)
 		RevokeConsent(ctx context.Context, id account.ID, client string) error
 	})
 	b := r.browser()

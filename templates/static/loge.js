@@ -1,4 +1,4 @@
-// Two comforts; every page works without them.
+// Three comforts; every page works without them.
 for (const field of document.querySelectorAll("input[data-show]")) {
   const button = document.createElement("button");
   button.type = "button";
@@ -16,5 +16,20 @@ for (const field of document.querySelectorAll("input[data-show]")) {
   field.replaceWith(box);
   box.append(field, button);
   field.form.addEventListener("submit", () => { field.type = "password"; });
+}
+for (const field of document.querySelectorAll("input[data-check]")) {
+  const news = document.createElement("p");
+  news.setAttribute("role", "status");
+  (field.closest(".shown") ?? field).after(news);
+  let wait;
+  field.addEventListener("input", () => {
+    clearTimeout(wait);
+    wait = setTimeout(async () => {
+      const typed = field.value;
+      const answer = await fetch(field.dataset.check, { method: "POST", body: new URLSearchParams({ password: typed }) }).catch(() => null);
+      const text = answer?.ok ? await answer.text() : "";
+      if (typed === field.value) news.textContent = text;
+    }, 400);
+  });
 }
 document.querySelector("form[data-submit]")?.submit();

@@ -1,0 +1,234 @@
+package portal
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/login"
+	"github.com/loge-idp/loge/pkg/password"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+// recent is how long ago somebody may have given their password when they change
+// what is theirs (requirement R25).
+const recent = 10 * time.Minute
+
+// accountRoutes adds the pages of whoever is signed in.
+func (p *Portal) accountRoutes(m *web.Mux) {
+	look := func(path string, h func(http.ResponseWriter, *http.Request, *session.Session)) {
+		m.Page("GET "+path, p.mine(path, 0, h))
+	}
+	change := func(path string, show, take func(http.ResponseWriter, *http.Request, *session.Session)) {
+		m.Page("GET "+path, p.mine(path, recent, show))
+		m.Page("POST "+path, p.mine(path, recent, take))
+	}
+	look("/account", p.account)
+	look("/account/sessions", p.sessions)
+	m.Page("POST /account/sessions", p.mine("/account/sessions", 0, p.postSessions)) // whoever finds a stranger there need not type first
+	look("/account/apps", p.apps)
+	m.Page("POST /account/apps", p.mine("/account/apps", 0, p.postApps))
+	if p.Recovery != nil {
+		look("/account/events", p.events)
+		change("/account/password", p.ownPassword, p.postOwnPassword)
+		m.Page("POST /account/password/check", http.HandlerFunc(p.checkPassword))
+	}
+}
+
+// mine is a page of somebody who is signed in, by credentials that are not
+// older than that; any, when it is zero.
+func (p *Portal) mine(path string, age time.Duration, h func(http.ResponseWriter, *http.Request, *session.Session)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s := p.Login.Require(w, r, login.Request{URL: path, MaxAge: age})
+		if s == nil {
+			return
+		}
+		if err := p.Sessions.Commit(r.Context(), w, s); err != nil {
+			p.Unavailable(w, r, err)
+			return
+		}
+		h(w, r, s)
+	}
+}
+
+// own is the frame of a page of the account, with the good news that a redirect
+// names.
+func (p *Portal) own(r *http.Request) render.Frame {
+	frame := render.Frame{NoDoors: true}
+	if key := render.AlertKey(r.URL.Query().Get("done")); r.Method == http.MethodGet && slices.Contains(render.AccountNews, key) {
+		frame.Alert = &render.Alert{Key: key, Good: true}
+	}
+	return frame
+}
+
+// did goes to a page of the account with good news.
+func (p *Portal) did(w http.ResponseWriter, r *http.Request, path string, news render.AlertKey) {
+	p.to(w, r, path+"?done="+string(news))
+}
+
+func (p *Portal) account(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	view := render.Account{Frame: p.own(r), Name: s.Account.Name, Login: s.Account.Login, Ends: s.Account.Ends, Parts: []string{"sessions", "apps"}}
+	if p.Recovery != nil {
+		view.Parts = []string{"password", "sessions", "apps", "events"}
+	}
+	p.Pages.Render(w, r, http.StatusOK, view)
+}
+
+func (p *Portal) ownPassword(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	p.showOwnPassword(w, r, http.StatusOK, s, p.own(r), false)
+}
+
+func (p *Portal) showOwnPassword(w http.ResponseWriter, r *http.Request, status int, s *session.Session, frame render.Frame, must bool) {
+	p.Pages.Render(w, r, status, render.NewPassword{Frame: frame, Login: s.Account.Login, Must: must,
+		Minimum: p.Recovery.Policy.MinimumFor(password.ContextOf(s.Account))})
+}
+
+func (p *Portal) postOwnPassword(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	if render.SwitchesLanguage(r) {
+		p.ownPassword(w, r, s)
+		return
+	}
+	alert, err := p.changeOwn(r, s)
+	switch {
+	case err != nil:
+		p.Unavailable(w, r, err)
+	case alert != nil:
+		frame := p.own(r)
+		frame.Alert = alert
+		p.showOwnPassword(w, r, http.StatusUnprocessableEntity, s, frame, false)
+	default:
+		p.did(w, r, "/account", render.AlertPasswordChanged)
+	}
+}
+
+// changeOwn changes the password of whoever is signed in. The alert says what
+// was wrong; it is nil when the password was changed.
+func (p *Portal) changeOwn(r *http.Request, s *session.Session) (*render.Alert, error) {
+	var owner *recovery.Owner
+	err := p.Login.Confirm(r, s.Account, func() (err error) {
+		owner, err = p.Recovery.Own(r.Context(), s.Account.ID, secret.New(r.PostFormValue("current")))
+		return err
+	})
+	if err == nil {
+		err = p.Recovery.ChangeOwn(r.Context(), owner, secret.New(r.PostFormValue("password")), p.Sessions.Under(s), web.ClientAddr(r).String())
+	}
+	var refused *recovery.Refused
+	switch {
+	case errors.Is(err, login.ErrRejected), errors.Is(err, recovery.ErrWrong):
+		return &render.Alert{Key: render.AlertWrongCurrent, Field: "current", Links: []render.Link{{Key: render.LinkRecover, URL: "/recover"}}}, nil
+	case errors.As(err, &refused):
+		alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
+		for _, reason := range refused.Reasons {
+			alert.Details = append(alert.Details, refusedKey(reason))
+		}
+		return alert, nil
+	}
+	return nil, err
+}
+
+// checkPassword says in words, while somebody types, what would be wrong with a
+// new password: one sentence a line, nothing when it is good. It is a comfort;
+// the form asks the same again.
+func (p *Portal) checkPassword(w http.ResponseWriter, r *http.Request) {
+	s, err := p.Sessions.Current(r)
+	if err != nil || s == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	var lines []string
+	for _, reason := range p.Recovery.Policy.Check(secret.New(r.PostFormValue("password")), password.ContextOf(s.Account)) {
+		lines = append(lines, p.Pages.Text(r, refusedKey(string(reason))))
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(strings.Join(lines, "\n"))) // the browser has gone: nobody is left to tell
+}
+
+func (p *Portal) sessions(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	open, err := p.Sessions.List(r.Context(), s.Account.ID)
+	if err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	view := render.Sessions{Frame: p.own(r)}
+	for _, each := range open {
+		shown := render.OpenSession{SID: each.SID, Device: each.Device, Network: each.Network, Began: each.Began, Seen: each.Seen, Current: each.SID == p.Sessions.SID(s)}
+		for _, visit := range each.Visits {
+			if name := cmp.Or(visit.Name, visit.Party); !slices.Contains(shown.Apps, name) {
+				shown.Apps = append(shown.Apps, name)
+			}
+		}
+		view.Open = append(view.Open, shown)
+	}
+	p.Pages.Render(w, r, http.StatusOK, view)
+}
+
+func (p *Portal) postSessions(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	var err error
+	switch end := r.PostFormValue("end"); end {
+	case "others":
+		err = p.Sessions.EndOthers(r.Context(), s.Account.ID, p.Sessions.Under(s))
+	case p.Sessions.SID(s):
+		p.postLogout(w, r)
+		return
+	default:
+		err = p.Sessions.EndOne(r.Context(), s.Account.ID, end)
+	}
+	if err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	p.did(w, r, "/account/sessions", render.AlertSessionEnded)
+}
+
+// apps lists what was agreed to, over all protocols.
+func (p *Portal) apps(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	view := render.Apps{Frame: p.own(r)}
+	for _, each := range p.Consenters {
+		given, err := each.Consents(r.Context(), s.Account.ID)
+		if err != nil {
+			p.Unavailable(w, r, err)
+			return
+		}
+		for _, c := range given {
+			view.Agreed = append(view.Agreed, render.Agreed{ID: c.Client, Name: c.Name, At: c.At})
+		}
+	}
+	p.Pages.Render(w, r, http.StatusOK, view)
+}
+
+func (p *Portal) postApps(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	for _, each := range p.Consenters {
+		if err := each.RevokeConsent(r.Context(), s.Account.ID, r.PostFormValue("revoke")); err != nil {
+			p.Unavailable(w, r, err)
+			return
+		}
+	}
+	p.did(w, r, "/account/apps", render.AlertRevoked)
+}
+
+func (p *Portal) events(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	events, err := p.Recovery.Events(r.Context(), s.Account.ID)
+	if err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	p.Pages.Render(w, r, http.StatusOK, render.Events{Frame: p.own(r), Events: shownEvents(events)})
+}
+
+func shownEvents(events []recovery.Event) (out []render.DeskEvent) {
+	for _, e := range events {
+		result := e.Result
+		if strings.HasPrefix(result, "refused_") {
+			result = "refused"
+		}
+		out = append(out, render.DeskEvent{At: e.At, Result: result, To: e.To, Fate: string(e.Fate)})
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package portal_test
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/sso"
+)
+
+// expired is a directory in which passwords must be changed until they are.
+type expired struct{ *people }
+
+func (d expired) Authenticate(ctx context.Context, a account.Account, p secret.String) error {
+	if err := d.people.Authenticate(ctx, a, p); err != nil || d.changes() > 0 {
+		return err
+	}
+	return directory.ErrMustChange
+}
+
+// A password that must be changed opens a page for that, and nothing else
+// before.
+func TestMustChange(t *testing.T) {
+	h := open(t)
+	h.portal.Recovery.Directory, h.portal.Login.Directory = expired{h.people}, expired{h.people}
+	h.portal.Login.Steps = h.portal.Steps()
+	b := h.browser()
+	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `name="current"`, `value="password"`)
+	b.get("/account").has(t, `name="current"`)
+	put := func(current, password string) answer {
+		return b.post("/login/continue", "step", "password", "current", current, "password", password, "state", page.state(t))
+	}
+	put("wrong", chosen).is(t, http.StatusUnprocessableEntity).has(t, `id="current"`, `aria-invalid="true"`)
+	put(old, "azerty").is(t, http.StatusUnprocessableEntity).has(t, `id="alert"`)
+	put(old, old).is(t, http.StatusUnprocessableEntity)
+	b.post("/login/continue", "step", "password", "lang", "en", "state", page.state(t)).is(t, http.StatusOK).has(t, "Choose a new password")
+	if h.people.changes() != 0 {
+		t.Fatal("changed")
+	}
+	put(old, chosen).is(t, http.StatusOK).has(t, "Alice")
+	if h.people.changes() != 1 {
+		t.Errorf("%d changes", h.people.changes())
+	}
+	h.settled()
+}
+
+// R-SESS-05, R-AUTH-20, R25: who is signed in changes the password by giving
+// the present one; the other browsers are signed out and this one is not.
+func TestOwnPassword(t *testing.T) {
+	h := open(t)
+	b, other := h.browser(), h.browser()
+	b.signIn("alice").is(t, http.StatusOK)
+	other.signIn("alice").is(t, http.StatusOK)
+	b.get("/account").is(t, http.StatusOK).has(t, "/account/password", "/account/sessions")
+	page := b.get("/account/password").is(t, http.StatusOK).has(t, `autocomplete="new-password"`, "/account/password/check")
+	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "connect-src 'self'") || strings.Contains(b.get("/account").Header.Get("Content-Security-Policy"), "connect-src") {
+		t.Errorf("policy %q", csp)
+	}
+	b.post("/account/password", "current", "nope", "password", chosen).is(t, http.StatusUnprocessableEntity).has(t, `href="/recover"`)
+	b.post("/account/password", "current", old, "password", "alice").is(t, http.StatusUnprocessableEntity)
+	b.leads(b.post("/account/password", "current", old, "password", chosen), "/account?done=password_changed").is(t, http.StatusOK).has(t, `class="alert good"`)
+	other.get("/account").has(t, `autocomplete="current-password"`)
+	h.settled()
+	b.get("/account/events").is(t, http.StatusOK).has(t, "mot de passe changé")
+
+	h.store.Advance(11 * time.Minute)
+	b.get("/account").is(t, http.StatusOK).has(t, "/account/sessions")
+	b.get("/account/password").has(t, `action="/login"`)
+	b.post("/account/password", "current", chosen, "password", old).has(t, `action="/login"`)
+	if h.people.changes() != 1 {
+		t.Errorf("%d changes", h.people.changes())
+	}
+}
+
+// R-AUTH-20: the page of the password is no other door for guesses.
+func TestOwnPasswordGuesses(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.signIn("alice").is(t, http.StatusOK)
+	for range 5 {
+		b.post("/account/password", "current", "guess", "password", chosen).is(t, http.StatusUnprocessableEntity)
+	}
+	b.post("/account/password", "current", old, "password", chosen).is(t, http.StatusUnprocessableEntity)
+	h.browser().signIn("alice").is(t, http.StatusUnauthorized)
+	if h.people.changes() != 0 {
+		t.Error("changed")
+	}
+}
+
+// The answer while somebody types is of use to whoever is signed in only.
+func TestPasswordIsCheckedWhileTyped(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.post("/account/password/check", "password", "azerty").is(t, http.StatusNoContent)
+	b.signIn("alice")
+	if got := b.post("/account/password/check", "password", chosen).is(t, http.StatusOK); got.body != "" {
+		t.Errorf("a good one: %s", got.body)
+	}
+	b.post("/account/password/check", "password", "azerty").is(t, http.StatusOK).has(t, "trop court")
+}
+
+var endButton = regexp.MustCompile(`name="end" value="([^"]+)"`)
+
+// The owner ends one session, or all others.
+func TestSessions(t *testing.T) {
+	h := open(t)
+	b, phone, third := h.browser(), h.browser(), h.browser()
+	phone.headers.Set("User-Agent", "Mozilla/5.0 (Linux; Android 15) Chrome/130.0 Mobile Safari/537.36")
+	for _, each := range []*browser{b, phone, third} {
+		each.signIn("alice").is(t, http.StatusOK)
+	}
+	page := b.get("/account/sessions").is(t, http.StatusOK).has(t, "Chrome, Android")
+	_, behind, _ := strings.Cut(page.body, "Chrome, Android")
+	b.leads(b.post("/account/sessions", "end", endButton.FindStringSubmatch(behind)[1]), "/account/sessions?done=session_ended").is(t, http.StatusOK)
+	phone.get("/account").has(t, `action="/login"`)
+	third.get("/account").has(t, "/account/sessions")
+	b.leads(b.post("/account/sessions", "end", "others"), "/account/sessions?done=session_ended")
+	third.get("/account").has(t, `action="/login"`)
+	b.get("/account").has(t, "/account/sessions")
+	mine := endButton.FindStringSubmatch(b.get("/account/sessions").body)[1]
+	b.post("/account/sessions", "end", mine).is(t, http.StatusOK)
+	b.get("/account").has(t, `action="/login"`)
+}
+
+// agreed is a protocol in which people agreed to one application.
+type agreed struct{ revoked []string }
+
+func (a *agreed) Consents(_ context.Context, id account.ID) ([]sso.Consent, error) {
+	return []sso.Consent{{Client: "m", Name: "Moodle of " + string(id), At: time.Unix(1, 0)}}, nil
+}
+
+func (a *agreed) RevokeConsent(_ context.Context, id account.ID, client string) error {
+	a.revoked = append(a.revoked, string(id)+" "+client)
+	return nil
+}
+
+func TestConsents(t *testing.T) {
+	h := open(t)
+	given := &agreed{}
+	h.portal.Consenters = []sso.Consenter{given}
+	b := h.browser()
+	b.post("/account/apps", "revoke", "m").has(t, `action="/login"`)
+	b.signIn("alice")
+	b.get("/account/apps").is(t, http.StatusOK).has(t, "Moodle of alice", `value="m"`)
+	b.leads(b.post("/account/apps", "revoke", "m"), "/account/apps?done=revoked").is(t, http.StatusOK)
+	if !slices.Equal(given.revoked, []string{"alice m"}) {
+		t.Errorf("revoked %v", given.revoked)
+	}
+}
+
+// Only news of ours are told by a URL.
+func TestNews(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.signIn("alice")
+	if page := b.get("/account?done=bad_credentials"); strings.Contains(page.body, `id="alert"`) {
+		t.Errorf("an alert: %s", page.body)
+	}
+}
