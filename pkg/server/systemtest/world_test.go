@@ -238,6 +238,18 @@ type node struct {
 	first     time.Duration // from the start of the process to its first answer
 	client    *http.Client  // reaches this process whatever the URL says, and follows nothing
 	transport *http.Transport
+	log       *journal
+	killed    bool
+}
+
+// kill ends the process at once, as a power cut does.
+func (n *node) kill(t *testing.T) {
+	t.Helper()
+	n.killed = true
+	if err := syscall.Kill(n.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-n.log.ended
 }
 
 // serve starts a process; it must end in good order when the test does.
@@ -277,10 +289,15 @@ func start(t testing.TB, program string, environment []string, address func(line
 	}
 	n.pid = cmd.Process.Pid
 	log := &journal{ready: make(chan string, 1), address: address, ended: make(chan struct{})}
+	n.log = log
 	go log.read(output)
 	t.Cleanup(func() {
 		if n.transport != nil {
 			n.transport.CloseIdleConnections() // else it waits for requests on them
+		}
+		if n.killed {
+			_ = cmd.Wait()
+			return
 		}
 		stop(t, cmd, log)
 	})
