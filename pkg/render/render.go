@@ -31,6 +31,9 @@ type Config struct {
 	// folder, then those of plugins. Each has pages/, mail/, locales/ and
 	// static/, as far as it replaces something.
 	Layers []fs.FS
+	// Requests is set where somebody answers the requests for help of those who
+	// have no other way in: the page of help leads there.
+	Requests bool
 	// Now is the clock of the helpdesk's hours; time.Now when nil.
 	Now func() time.Time
 	// Logger is told of a page that could not be rendered; slog.Default when
@@ -40,6 +43,7 @@ type Config struct {
 
 // Pages renders pages and mails. It is safe for concurrent use.
 type Pages struct {
+	requests   bool
 	site       site
 	base       string
 	host       string
@@ -61,12 +65,13 @@ func Open(config Config) (*Pages, error) {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	p := &Pages{
-		base:   strings.TrimSuffix(issuer.Path, "/"),
-		host:   issuer.Hostname(),
-		secure: issuer.Scheme == "https",
-		now:    config.Now,
-		logger: config.Logger,
-		sets:   map[string]*set{},
+		requests: config.Requests,
+		base:     strings.TrimSuffix(issuer.Path, "/"),
+		host:     issuer.Hostname(),
+		secure:   issuer.Scheme == "https",
+		now:      config.Now,
+		logger:   config.Logger,
+		sets:     map[string]*set{},
 	}
 	if p.now == nil {
 		p.now = time.Now

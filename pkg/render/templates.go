@@ -214,12 +214,14 @@ func (p *Pages) funcs(lang string) map[string]any {
 		// url puts the path of the issuer in front of a path of ours.
 		"url":    func(path string) string { return p.base + path },
 		"static": p.staticPath,
-		"lang":   func() string { return lang },
-		"site":   func() Site { return p.site.Site },
-		"name":   func() string { return p.site.Name.In(lang) },
-		"clock":  func(t time.Time) string { return clock(lang, local(t)) },
-		"join":   func(names []string) string { return strings.Join(names, ", ") },
-		"day":    func(t time.Time) string { return day(lang, local(t)) },
+		// requests tells whether help can be asked for at /help/request.
+		"requests": func() bool { return p.requests },
+		"lang":     func() string { return lang },
+		"site":     func() Site { return p.site.Site },
+		"name":     func() string { return p.site.Name.In(lang) },
+		"clock":    func(t time.Time) string { return clock(lang, local(t)) },
+		"join":     func(names []string) string { return strings.Join(names, ", ") },
+		"day":      func(t time.Time) string { return day(lang, local(t)) },
 		// minute is clock in the alphabet of text messages.
 		"minute": func(t time.Time) string { return local(t).Format("15:04") },
 		// moment is "le 31 décembre 2026 à 18 h 00", deadline "jusqu’au 31 …":

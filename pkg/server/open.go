@@ -86,7 +86,8 @@ func (o *opening) pages() (*render.Pages, error) {
 		layers = append(layers, os.DirFS(dir))
 	}
 	pages, err := render.Open(render.Config{
-		Site: o.config.Site, Issuer: o.config.Issuer, Layers: append(layers, o.plugins.Templates...), Logger: o.logger})
+		Site: o.config.Site, Issuer: o.config.Issuer, Layers: append(layers, o.plugins.Templates...),
+		Requests: o.config.Desk.answers(), Logger: o.logger})
 	if err != nil {
 		return nil, o.config.source.at("", err)
 	}

@@ -17,6 +17,7 @@ var requestID = regexp.MustCompile(`name="id" value="(\w+)"`)
 func TestRequests(t *testing.T) {
 	s := open(t, issuer, rules(true, false))
 	anybody := &browser{s: s, cookies: map[string]string{}}
+	anybody.get("/help").is(t, 200, `href="/help/request"`)
 	anybody.get("/help/request").is(t, 200, `name="reach"`)
 	ask := func(need, name, reach string) answer {
 		return anybody.post("/help/request", "need", need, "name", name, "number", "F26x0003", "reach", reach)
