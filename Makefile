@@ -24,6 +24,9 @@ test:
 	.ci/install
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) test -race -tags $(TAGS) ./...
+# That each mutation of a server is noticed by its cases, and by no others: too
+# slow under the race detector.
+	$(GO) test -tags $(TAGS) ./pkg/conformance/...
 
 bench:
 	.ci/install
