@@ -3,11 +3,11 @@ package systemtest_test
 import (
 	"encoding/json"
 	"net"
-	"os"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
