@@ -33,7 +33,7 @@ var layers = []struct {
 	{packages: []string{"pkg/directory", "pkg/store", "pkg/mail", "pkg/sms", "pkg/audit"}},
 	{packages: []string{"pkg/ticket", "pkg/outbox", "pkg/password", "pkg/throttle", "pkg/session", "pkg/signing", "pkg/sms/guard"},
 		within: map[string][]string{"pkg/session": {"pkg/outbox", "pkg/ticket"}, "pkg/sms/guard": {"pkg/throttle"}}},
-	{packages: []string{"pkg/login", "pkg/recovery"}},
+	{packages: []string{"pkg/login", "pkg/recovery", "pkg/lifecycle"}},
 	{packages: []string{"pkg/sso", "pkg/operator", "pkg/letters"}},
 	{packages: []string{"pkg/portal", "pkg/portal/desk", "providers/oidc/...", "providers/cas/...", "providers/recovery/...", "providers/ldap/...",
 		"providers/redis/...", "providers/memory/...", "providers/several/...", "providers/smtp/...", "providers/sms/...", "providers/demobox/..."},

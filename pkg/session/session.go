@@ -77,9 +77,12 @@ type Manager struct {
 	// Remember is how long "stay signed in" lasts; default 30 days. CAS 3.0.3
 	// section 4.1.2 allows three months at the most.
 	Remember time.Duration
-	Keys     *secret.Keyring
-	Outbox   *outbox.Outbox
-	Now      func() time.Time // default time.Now
+	// Watched, when set, is how often Due gives each account that has something
+	// open: somebody must then ask it, lest the store remember them all.
+	Watched time.Duration
+	Keys    *secret.Keyring
+	Outbox  *outbox.Outbox
+	Now     func() time.Time // default time.Now
 }
 
 // The names of the record's values.
@@ -365,10 +368,9 @@ func (m *Manager) recorded(read *store.Read) *Session {
 // Index returns the operations that make EndAll find a record which does not
 // hang from a session. They also forget what has expired.
 func (m *Manager) Index(id account.ID, key store.Key, ttl time.Duration) []store.Op {
-	return []store.Op{
+	return append(m.watch(id),
 		&store.Push{Queue: index(id), ID: key.Tag + " " + key.Name, After: ttl},
-		&store.Drop{Queue: index(id), Due: true},
-	}
+		&store.Drop{Queue: index(id), Due: true})
 }
 
 func index(id account.ID) string { return "account-" + secret.Hash(string(id))[:22] }
