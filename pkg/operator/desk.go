@@ -38,9 +38,15 @@ type Desk struct {
 	SMS       sms.Gateway // nil when the site sends no text messages
 	Pages     *render.Pages
 	// Home is the URL in notices where an owner acts who did not ask.
-	Home  string
-	Audit audit.Log
-	Now   func() time.Time // default time.Now
+	Home string
+	// Groups are the attributes by which people say class or component: letters
+	// are sorted by the first, and populations narrowed by any.
+	Groups []string
+	// ForceBy is how a password is marked that must be changed; without it
+	// there are no campaigns.
+	ForceBy Force
+	Audit   audit.Log
+	Now     func() time.Time // default time.Now
 }
 
 // Case is the business of one operator with one account.
@@ -54,6 +60,7 @@ func (d *Desk) Start() {
 	d.Outbox.Handle(jobCode, d.deliverCode)
 	d.Outbox.Handle(jobNotice, d.deliverNotice)
 	d.Outbox.Handle(jobProgress, d.deliverProgress)
+	d.Outbox.Handle(jobMass, d.mass)
 }
 
 // Enter reads an operator. Errors: DeniedNoOperator, or one that wraps

@@ -216,6 +216,8 @@ func permits(verb Verb, a account.Account) bool {
 		return technical
 	case Vouch, Letters:
 		return a.MayReset() || a.MayActivate()
+	case Campaign:
+		return a.MayReset()
 	case Decide:
 		return a.Status == account.Locked
 	case Extend:

@@ -16,8 +16,9 @@ type Desk struct {
 	Searched bool
 	Found    []DeskFound
 	More     bool // there are others
-	// Queue is set for those who answer requests for help.
-	Queue bool
+	// Queue is set for those who answer requests for help, Lists for those who
+	// print letters or make campaigns.
+	Queue, Lists bool
 }
 
 // DeskFound is one account that was found.
@@ -113,6 +114,34 @@ type DeskRequest struct {
 	Taker                     string // empty while nobody looks after it
 }
 
+// DeskLists is what is done for many at once. It posts of, group, logins and
+// except, and do: list, invite, pdf (with per_page), csv, count, force.
+type DeskLists struct {
+	Frame
+	Populations               []DeskPopulation
+	Of, Group, Logins, Except string // as typed before
+	Letters, Campaigns        bool   // what this operator may do
+	// Listed is set when Found was asked for; Force when it is what a campaign
+	// would be for.
+	Listed, Force bool
+	Found         []DeskFound
+	Count         int
+	More          bool // there are others beyond what can be done at once
+}
+
+// DeskPopulation is one to choose.
+type DeskPopulation struct{ Key, Label string }
+
+// DeskRun is how far something is that is done for many.
+type DeskRun struct {
+	Frame
+	Total, Done int
+}
+
+// Page implements View.
+func (DeskLists) Page() string { return "desk-lists" }
+func (DeskRun) Page() string   { return "desk-run" }
+
 // Page implements View.
 func (Desk) Page() string       { return "desk" }
 func (DeskPerson) Page() string { return "desk-person" }
@@ -123,7 +152,7 @@ func (HelpRequest) Page() string  { return "help-request" }
 func (HelpAsked) Page() string    { return "help-asked" }
 func (DeskRequests) Page() string { return "desk-requests" }
 
-var deskViews = []View{Desk{}, DeskPerson{}, DeskCode{}, DeskDenied{}, HelpRequest{}, HelpAsked{}, DeskRequests{}}
+var deskViews = []View{Desk{}, DeskPerson{}, DeskCode{}, DeskDenied{}, HelpRequest{}, HelpAsked{}, DeskRequests{}, DeskLists{}, DeskRun{}}
 
 // MailDeskCode is the code that a caller reads back to an operator.
 type MailDeskCode struct {
@@ -161,12 +190,14 @@ const (
 	AlertDeskConflict    AlertKey = "desk_conflict"
 	AlertDeskTaken       AlertKey = "desk_taken"
 	AlertDeskGone        AlertKey = "desk_gone"
+	AlertDeskTooMuch     AlertKey = "desk_too_much"
+	AlertDeskNobody      AlertKey = "desk_nobody"
 )
 
 func deskKeys() []string {
 	var keys []string
 	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
-		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone} {
+		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
 	return keys

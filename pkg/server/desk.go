@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/outbox"
-	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/portal/desk"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -21,6 +21,12 @@ import (
 type Desk struct {
 	// Rules make operators. None: there is no desk.
 	Rules operator.Rules `json:"rules"`
+	// Groups are the attributes by which people say class or component: letters
+	// are sorted by the first, and lists narrowed by any.
+	Groups []string `json:"groups"`
+	// Force is how the directory marks a password that must be changed. Without
+	// it nobody can be made to choose another one.
+	Force operator.Force `json:"force"`
 }
 
 // answers reports whether anybody answers requests for help.
@@ -40,6 +46,10 @@ func (o *opening) press(flow *recovery.Flow, pages *render.Pages) *letters.Press
 	return &letters.Press{Recovery: flow, Pages: pages, Home: o.config.Issuer + "/activate", Lost: o.config.Issuer + "/recover"}
 }
 
+func unread(name string) error {
+	return fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name)
+}
+
 // desk is nil where the configuration has no rule.
 func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail audit.Log) (*desk.Pages, error) {
 	rules := o.config.Desk.Rules
@@ -50,19 +60,25 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 		return nil, o.config.source.at("desk", errors.New("needs a way back in to hand over; add one under recovery.methods, like {type: helpdesk}"))
 	}
 	if d, ok := p.directory.(directory.Selecting); ok {
+		for i, name := range o.config.Desk.Groups {
+			if !account.IsOwn(name) && !d.Reads(name) {
+				return nil, o.config.source.at(fmt.Sprintf("desk.groups[%d]", i), unread(name))
+			}
+		}
 		for i, rule := range rules {
 			for _, name := range (operator.Rules{rule}).Attributes() {
 				if !d.Reads(name) {
-					return nil, o.config.source.at("", plugin.At(fmt.Sprintf("desk.rules[%d]", i),
-						fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name)))
+					return nil, o.config.source.at(fmt.Sprintf("desk.rules[%d]", i), unread(name))
 				}
 			}
 		}
 	}
 	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Outbox: post,
-		Keys: p.keys.Ring, Mail: p.mail, SMS: p.sms, Pages: p.pages, Home: o.config.Issuer + "/recover", Audit: trail}
+		Keys: p.keys.Ring, Mail: p.mail, SMS: p.sms, Pages: p.pages, Home: o.config.Issuer + "/recover",
+		Groups: o.config.Desk.Groups, ForceBy: o.config.Desk.Force, Audit: trail}
 	help.Start()
-	shown := &desk.Pages{Desk: help, Login: pages.Login, Sessions: pages.Sessions, Pages: p.pages, Keys: p.keys.Ring, Unavailable: pages.Unavailable, Problem: pages.Problem}
+	shown := &desk.Pages{Desk: help, Login: pages.Login, Sessions: pages.Sessions, Pages: p.pages, Keys: p.keys.Ring,
+		Press: o.press(pages.Recovery, p.pages), Unavailable: pages.Unavailable, Problem: pages.Problem}
 	if err := shown.Check(); err != nil {
 		return nil, o.config.source.at("", err)
 	}

@@ -5,6 +5,8 @@
 //	GET  POST /desk                  search
 //	GET  POST /desk/person/{handle}  one account; verify, act
 //	GET  POST /desk/requests         those who asked for help
+//	GET  POST /desk/lists            letters, invitations, campaigns
+//	GET       /desk/run/{run}        how far one is
 //	GET  POST /help/request          ask for help, without an account
 //	GET       /help/asked
 //
@@ -19,6 +21,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/render"
@@ -34,6 +37,7 @@ type Pages struct {
 	Sessions *session.Manager
 	Pages    *render.Pages
 	Keys     *secret.Keyring
+	Press    *letters.Press // nil: no letters are printed here
 	// Unavailable answers with a 503, and Problem with another status.
 	Unavailable func(w http.ResponseWriter, r *http.Request, err error)
 	Problem     func(w http.ResponseWriter, r *http.Request, status int)
@@ -56,6 +60,9 @@ func (p *Pages) Routes(m *web.Mux) {
 	page("POST /desk/person/{handle}", p.postPerson)
 	page("GET /desk/requests", p.queue)
 	page("POST /desk/requests", p.postQueue)
+	page("GET /desk/lists", p.lists)
+	page("POST /desk/lists", p.postLists)
+	page("GET /desk/run/{run}", p.run)
 	m.Page("GET /help/request", http.HandlerFunc(p.ask))
 	m.Page("POST /help/request", http.HandlerFunc(p.postAsk))
 	m.Page("GET /help/asked", http.HandlerFunc(p.asked))
@@ -88,7 +95,7 @@ func (p *Pages) Check() error {
 	for _, need := range operator.Needs() {
 		keys = append(keys, "request.need."+string(need))
 	}
-	keys = append(keys, "mail.request.taken")
+	keys = append(keys, "mail.request.taken", "mail.desk.campaign")
 	for _, how := range operator.Outcomes() {
 		keys = append(keys, "request.outcome."+string(how), "mail.request."+string(how))
 	}
@@ -140,7 +147,7 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request, s *session.Sessio
 		return
 	}
 	view := render.Desk{Frame: render.Frame{NoDoors: true}, Query: text, Searched: text != "", More: found.More,
-		Queue: p.Desk.May(s.Account, operator.Requests)}
+		Queue: p.Desk.May(s.Account, operator.Requests), Lists: p.Press != nil && p.Desk.May(s.Account, operator.Letters) || p.Desk.May(s.Account, operator.Campaign)}
 	for _, a := range found.Accounts {
 		view.Found = append(view.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/operator"
@@ -53,6 +54,31 @@ type school struct {
 	desk      *operator.Desk
 	mails     chan mail.Message
 	log       *lines
+	marked    *marking
+	box       *outbox.Outbox
+}
+
+// marking is a directory that marks passwords to be changed.
+type marking struct {
+	directory.Directory
+	directory.Searcher
+	directory.Editor
+	mu    sync.Mutex
+	marks map[account.ID]int
+	down  bool
+}
+
+func (m *marking) Edit(_ context.Context, id account.ID, attribute string, _, to []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down || attribute != "pwdReset" || len(to) != 1 || to[0] != "TRUE" {
+		return directory.ErrUnavailable
+	}
+	m.marks[id]++
+	if m.marks[id] > 1 {
+		return directory.ErrConflict
+	}
+	return nil
 }
 
 // lines is a log that can be read while it is written.
@@ -96,7 +122,10 @@ func open(t testing.TB, issuer string, rules operator.Rules) *school {
 	t.Cleanup(func() { _ = s.store.Close() })
 	s.directory, err = memory.DirectoryConfig{Fixtures: []string{"school"}, Now: s.store.Now}.Open(t.Context(), struct{}{})
 	must(err)
-	t.Cleanup(func() { _ = s.directory.(io.Closer).Close() })
+	fixtures := s.directory.(io.Closer)
+	t.Cleanup(func() { _ = fixtures.Close() })
+	s.marked = &marking{Directory: s.directory, Searcher: s.directory.(directory.Searcher), Editor: s.directory.(directory.Editor), marks: map[account.ID]int{}}
+	s.directory = s.marked
 	quiet, trail := slog.New(slog.DiscardHandler), audit.Log{Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	cookies, err := web.CookiesFor(issuer)
 	must(err)
@@ -104,6 +133,7 @@ func open(t testing.TB, issuer string, rules operator.Rules) *school {
 		Site: render.Site{Name: render.Text{"": "Lycée Simone Veil"}}})
 	must(err)
 	box := &outbox.Outbox{Store: s.store, Box: s.keys.Box("outbox"), Now: s.store.Now, Poll: time.Hour, Logger: quiet}
+	s.box = box
 	s.sessions = &session.Manager{
 		Cookies: &session.Cookies{Store: s.store, Options: sessions.Options{Path: "/", Secure: cookies.Secure, HttpOnly: true}, Idle: 24 * time.Hour, Life: 48 * time.Hour},
 		Cookie:  cookies.Name("session"), Keys: s.keys, Outbox: box, Now: s.store.Now,
@@ -127,8 +157,10 @@ func open(t testing.TB, issuer string, rules operator.Rules) *school {
 	p.Recovery = s.flow
 	s.desk = &operator.Desk{Rules: rules, Store: s.store, Directory: s.directory, Recovery: s.flow, Sessions: s.sessions, Outbox: box,
 		Keys: s.keys, Mail: s, Pages: s.pages, Home: issuer + "/recover", Audit: trail, Now: s.store.Now}
+	s.desk.Groups, s.desk.ForceBy = []string{"ENTEleveClasses"}, operator.Force{Attribute: "pwdReset", Value: "TRUE"}
 	s.desk.Start()
-	d := &desk.Pages{Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Unavailable: p.Unavailable, Problem: p.Problem}
+	press := &letters.Press{Recovery: s.flow, Pages: s.pages, Home: issuer + "/activate", Lost: issuer + "/recover"}
+	d := &desk.Pages{Press: press, Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Unavailable: p.Unavailable, Problem: p.Problem}
 	must(d.Check())
 	p.Routes(s.mux)
 	d.Routes(s.mux)
@@ -284,4 +316,22 @@ func rules(parents, anyClass bool) operator.Rules {
 		{Name: "local admin", Who: account.Condition{Attribute: "ENTPersonLogin", In: []string{"nadia.adml"}}, Rank: 3, Verbs: every, Over: profile("ELV", "TUT", "ENS", "EVS"), Reach: uai},
 		{Name: "head", Who: profile("DIR"), Rank: 4, Verbs: []operator.Verb{operator.See}, Reach: uai},
 	}
+}
+
+// again lets time pass for jobs that failed, until all are done.
+func (s *school) again() {
+	s.t.Helper()
+	for range 2000 {
+		s.store.Advance(time.Second)
+		s.box.Nudge()
+		list := &store.List{Queue: "outbox"}
+		if err := s.store.Do(context.Background(), list); err != nil {
+			s.t.Fatal(err)
+		}
+		if len(list.Entries) == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.t.Fatal("jobs are left")
 }

@@ -1,0 +1,202 @@
+package desk
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/operator"
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/web"
+)
+
+const (
+	// maxLetters is how many are printed within a request; the command
+	// `loge letters` knows no such bound.
+	maxLetters = 500
+	// maxMass is how many accounts one run is for.
+	maxMass = 10_000
+	// maxListed is how many are shown by name.
+	maxListed = 200
+)
+
+func (p *Pages) lists(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	p.showLists(w, r, s, http.StatusOK, nil, func(*render.DeskLists) {})
+}
+
+// showLists shows the form with what was typed, and what add adds to it.
+func (p *Pages) showLists(w http.ResponseWriter, r *http.Request, s *session.Session, status int, alert *render.Alert, add func(*render.DeskLists)) {
+	op, err := p.Desk.Enter(r.Context(), operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()})
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	view := render.DeskLists{Frame: render.Frame{NoDoors: true, Alert: alert}, Of: r.PostFormValue("of"), Group: r.PostFormValue("group"),
+		Logins: r.PostFormValue("logins"), Except: r.PostFormValue("except"),
+		Letters: p.Press != nil && p.Desk.May(op, operator.Letters), Campaigns: p.Desk.CanForce() && p.Desk.May(op, operator.Campaign)}
+	if !view.Letters && !view.Campaigns {
+		p.failed(w, r, operator.DeniedScope)
+		return
+	}
+	known := map[string]bool{}
+	for _, verb := range []operator.Verb{operator.Letters, operator.Campaign} {
+		for _, population := range p.Desk.Populations(op, verb) {
+			if key := population.Key(); !known[key] {
+				known[key] = true
+				label := population.Value[strings.LastIndexByte(population.Value, '$')+1:]
+				view.Populations = append(view.Populations, render.DeskPopulation{Key: key, Label: strings.TrimSpace(population.Rule + " " + label)})
+			}
+		}
+	}
+	add(&view)
+	p.Pages.Render(w, r, status, view)
+}
+
+// selection reads the form. A list may be pasted from a spreadsheet: its first
+// column counts.
+func selection(r *http.Request) operator.Selection {
+	list := func(field string) (out []string) {
+		for line := range strings.Lines(r.PostFormValue(field)) {
+			first := strings.FieldsFunc(line, func(c rune) bool { return c == ';' || c == ',' || unicode.IsSpace(c) })
+			if len(first) > 0 {
+				out = append(out, first[0])
+			}
+		}
+		return out
+	}
+	return operator.Selection{Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")), Logins: list("logins"), Except: list("except")}
+}
+
+func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	do, verb, most := cmp.Or(r.PostFormValue("do"), "list"), operator.Letters, maxMass
+	switch do {
+	case "list", "invite":
+	case "pdf", "csv":
+		most = maxLetters
+	case "count", "force":
+		verb = operator.Campaign
+	default:
+		do = ""
+	}
+	if do == "" || render.SwitchesLanguage(r) {
+		p.lists(w, r, s)
+		return
+	}
+	c := operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()}
+	found, more, err := p.Desk.Select(r.Context(), c, verb, selection(r), most)
+	wrong := func(key render.AlertKey) {
+		p.showLists(w, r, s, http.StatusBadRequest, &render.Alert{Key: key}, func(*render.DeskLists) {})
+	}
+	if do == "list" || do == "invite" {
+		found = pending(found)
+	}
+	switch {
+	case errors.Is(err, operator.ErrPopulation):
+		wrong(render.AlertDeskNobody)
+	case err != nil:
+		p.failed(w, r, err)
+	case len(found) == 0:
+		wrong(render.AlertDeskNobody)
+	case more && do != "list":
+		wrong(render.AlertDeskTooMuch)
+	case do == "list" || do == "count":
+		p.showLists(w, r, s, http.StatusOK, nil, func(v *render.DeskLists) {
+			v.Listed, v.Force, v.Count, v.More = true, do == "count", len(found), more || len(found) > maxListed
+			for _, a := range found[:min(len(found), maxListed)] {
+				v.Found = append(v.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
+			}
+		})
+	case do == "pdf" || do == "csv":
+		p.print(w, r, s, do, found)
+	default:
+		p.begin(w, r, s, c, do, found)
+	}
+}
+
+func pending(found []account.Account) (out []account.Account) {
+	for _, a := range found {
+		if a.MayActivate() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// print answers with the letters. They are made before anything is written, so
+// that an answer is whole or a page that says why not.
+func (p *Pages) print(w http.ResponseWriter, r *http.Request, s *session.Session, do string, found []account.Account) {
+	if p.Press == nil {
+		p.failed(w, r, operator.DeniedScope)
+		return
+	}
+	order := letters.Order{By: s.Account.ID, Address: web.ClientAddr(r).String()}
+	for _, a := range found {
+		order.To = append(order.To, letters.To(a, cmp.Or(append(p.Desk.Groups, "")...)))
+	}
+	var out bytes.Buffer
+	kind := "application/pdf"
+	print := func(w io.Writer) error {
+		_, err := p.Press.PDF(r.Context(), w, perPage(r), order)
+		return err
+	}
+	if do == "csv" {
+		kind = "text/csv; charset=utf-8"
+		print = func(w io.Writer) error { _, err := p.Press.CSV(r.Context(), w, order); return err }
+	}
+	if err := print(&out); err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", `attachment; filename="letters.`+do+`"`)
+	_, _ = out.WriteTo(w) // the browser has gone: nobody is left to tell
+}
+
+// perPage is how many letters stand on a page; one for what is none of the
+// choices.
+func perPage(r *http.Request) int {
+	switch r.PostFormValue("per_page") {
+	case "2":
+		return 2
+	case "8":
+		return 8
+	}
+	return 1
+}
+
+// begin starts what is done for many, and leads to its progress.
+func (p *Pages) begin(w http.ResponseWriter, r *http.Request, s *session.Session, c operator.Case, do string, found []account.Account) {
+	start := p.Desk.Invite
+	if do == "force" {
+		start = p.Desk.Force
+	}
+	run, err := start(r.Context(), c, found)
+	if errors.Is(err, operator.ErrCannotForce) {
+		err = operator.DeniedScope
+	}
+	if err != nil {
+		p.failed(w, r, fmt.Errorf("desk: %s: %w", do, err))
+		return
+	}
+	http.Redirect(w, r, p.Pages.URL("/desk/run/"+run), http.StatusSeeOther)
+}
+
+func (p *Pages) run(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	progress, err := p.Desk.Progress(r.Context(), operator.Case{Operator: s.Account.ID}, r.PathValue("run"))
+	switch {
+	case errors.Is(err, operator.ErrGone):
+		p.Problem(w, r, http.StatusNotFound)
+	case err != nil:
+		p.failed(w, r, err)
+	default:
+		p.Pages.Render(w, r, http.StatusOK, render.DeskRun{Frame: render.Frame{NoDoors: true}, Total: progress.Total, Done: progress.Total - progress.Left})
+	}
+}
