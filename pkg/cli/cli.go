@@ -60,7 +60,7 @@ func command(plugins server.Plugins) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(plugins), checkCommand(plugins), keysCommand(), clientCommand(), versionCommand())
 	root.AddCommand(importCommand(plugins))
-	root.AddCommand(conformanceCommand(), lettersCommand(plugins))
+	root.AddCommand(conformanceCommand(), lettersCommand(plugins), lifecycleCommand(plugins))
 	if plugins.Demo != nil {
 		root.AddCommand(demoCommand(plugins))
 	}

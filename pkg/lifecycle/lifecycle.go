@@ -54,15 +54,6 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Attributes are the names of the directory's attributes that the conditions
-// look at.
-func (c Config) Attributes() (names []string) {
-	for _, g := range c.Grace {
-		names = append(names, g.Who.Attributes()...)
-	}
-	return names
-}
-
 // GraceOf is the rule for an account; the zero Grace when there is none.
 func (c Config) GraceOf(a account.Account, now time.Time) Grace {
 	for _, g := range c.Grace {

@@ -102,7 +102,7 @@ func Open(config Config) (*Pages, error) {
 				return nil, fmt.Errorf("templates: pages/%s.html: is missing", view.Page())
 			}
 		}
-		for _, view := range slices.Concat(mailViews, deskMails) {
+		for _, view := range slices.Concat(mailViews, deskMails, lifecycleMails) {
 			for _, suffix := range []string{".subject", ".txt", ".html"} {
 				if !p.sets[lang].hasMail(view.Mail() + suffix) {
 					return nil, fmt.Errorf("templates: mail/%s%s: is missing", view.Mail(), suffix)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -56,6 +57,10 @@ type Config struct {
 	Recovery     Recovery      `json:"recovery"`
 	Session      Session       `json:"session"`
 	Desk         Desk          `json:"desk"`
+	// Steps stand between credentials and entering.
+	Steps portal.Steps `json:"steps"`
+	// Lifecycle is how accounts end, and who is told before.
+	Lifecycle lifecycle.Config `json:"lifecycle"`
 
 	// KeyMaterial replaces Keys, for programs that keep their keys elsewhere.
 	KeyMaterial *Keys `json:"-"`
@@ -159,6 +164,9 @@ func (c Config) check() (Config, error) {
 	}
 	if err := c.Recovery.Password.Validate(); err != nil {
 		return c, c.source.at("recovery.password", err)
+	}
+	if err := c.Lifecycle.Validate(); err != nil {
+		return c, c.source.at("", plugin.At("lifecycle", err))
 	}
 	if err := c.Desk.Rules.Validate(); err != nil {
 		return c, c.source.at("", plugin.At("desk.rules", err))

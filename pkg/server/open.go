@@ -17,6 +17,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
@@ -281,6 +282,10 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		}
 	}
 	s := &Server{mux: mux, listen: o.config.Listen, keys: p.keys, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
+	s.watch = o.watch(p, sessions, trail)
+	if s.reminders, err = o.reminders(p, post, trail); err != nil {
+		return nil, err
+	}
 	if pages.Recovery != nil {
 		s.methods, s.press = pages.Recovery.Methods, o.press(pages.Recovery, p.pages)
 	}
@@ -315,6 +320,7 @@ func (o *opening) sessions(p parts, cookies web.Cookies, post *outbox.Outbox) *s
 		Cookie:   cookies.Name("session"),
 		Remember: o.config.Session.Remember.Or(0),
 		Keys:     p.keys.Ring,
+		Watched:  lifecycle.Every,
 		Outbox:   post,
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/plugin"
@@ -62,6 +63,8 @@ type Server struct {
 	health    *health
 	methods   []recovery.Method
 	press     *letters.Press
+	watch     *lifecycle.Watch
+	reminders *lifecycle.Reminders
 	protocols []sso.Protocol
 	closers   closers
 	pause     time.Duration // between the first no of /readyz and the end
@@ -106,6 +109,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Ha
 	var workers sync.WaitGroup
 	workers.Go(func() { s.outbox.Run(working) })
 	workers.Go(func() { s.keys.run(working, s.logger) })
+	workers.Go(func() { s.watch.Run(working) })
 	defer func() {
 		rest()
 		workers.Wait()

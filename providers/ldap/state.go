@@ -103,7 +103,9 @@ func judgeSupann(e entry, now time.Time, _ lockout) (standing, bool) {
 	}
 	s := supannState(state)
 	if s.status.MayLogin() && !end.IsZero() {
-		s.ends = end.Add(-time.Second)
+		if !strings.HasSuffix(strings.ToLower(state), ":supannanticipe") { // who arrives then stays
+			s.ends = end.Add(-time.Second)
+		}
 		if !now.Before(end) { // R11: provisioning is late, the date is not
 			s = standing{status: account.Disabled, reason: account.ReasonExpired, ends: time.Time{}}
 		}
