@@ -57,8 +57,6 @@ type Config struct {
 	Recovery     Recovery      `json:"recovery"`
 	Session      Session       `json:"session"`
 	Desk         Desk          `json:"desk"`
-	// Steps stand between credentials and entering.
-	Steps portal.Steps `json:"steps"`
 	// Lifecycle is how accounts end, and who is told before.
 	Lifecycle lifecycle.Config `json:"lifecycle"`
 
