@@ -38,6 +38,7 @@ func (p *Portal) accountRoutes(m *web.Mux) {
 	if p.Recovery != nil {
 		look("/account/events", p.events)
 		change("/account/password", p.ownPassword, p.postOwnPassword)
+		change("/account/contacts", p.contacts, p.postContacts)
 		m.Page("POST /account/password/check", http.HandlerFunc(p.checkPassword))
 	}
 }
@@ -76,7 +77,7 @@ func (p *Portal) did(w http.ResponseWriter, r *http.Request, path string, news r
 func (p *Portal) account(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	view := render.Account{Frame: p.own(r), Name: s.Account.Name, Login: s.Account.Login, Ends: s.Account.Ends, Parts: []string{"sessions", "apps"}}
 	if p.Recovery != nil {
-		view.Parts = []string{"password", "sessions", "apps", "events"}
+		view.Parts = []string{"password", "contacts", "sessions", "apps", "events"}
 	}
 	p.Pages.Render(w, r, http.StatusOK, view)
 }

@@ -11,9 +11,20 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/sso"
 )
+
+// steps puts the steps of a configuration before everybody.
+func (h *house) steps(c portal.Steps) {
+	h.t.Helper()
+	steps, err := h.portal.Steps(c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.portal.Login.Steps = steps
+}
 
 // expired is a directory in which passwords must be changed until they are.
 type expired struct{ *people }
@@ -30,7 +41,7 @@ func (d expired) Authenticate(ctx context.Context, a account.Account, p secret.S
 func TestMustChange(t *testing.T) {
 	h := open(t)
 	h.portal.Recovery.Directory, h.portal.Login.Directory = expired{h.people}, expired{h.people}
-	h.portal.Login.Steps = h.portal.Steps()
+	h.steps(portal.Steps{})
 	b := h.browser()
 	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `name="current"`, `value="password"`)
 	b.get("/account").has(t, `name="current"`)

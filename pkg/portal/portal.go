@@ -23,6 +23,7 @@ package portal
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/login"
@@ -178,7 +179,9 @@ func (p *Portal) GraceNotice(w http.ResponseWriter, r *http.Request, a account.A
 
 // stepFrame is the frame of the page of a step.
 func stepFrame(step login.Step, form login.StepForm) render.Frame {
+	alert, _ := form.Again.(*render.Alert)
 	return render.Frame{
+		Alert:       alert,
 		Destination: form.Party,
 		Theme:       form.Theme,
 		Action:      "/login/continue",
@@ -230,6 +233,13 @@ func (p *Portal) help(w http.ResponseWriter, r *http.Request) {
 
 func (p *Portal) accessibility(w http.ResponseWriter, r *http.Request) {
 	p.Pages.Render(w, r, http.StatusOK, render.Accessibility{})
+}
+
+func (p *Portal) now() time.Time {
+	if p.Login.Now == nil {
+		return time.Now()
+	}
+	return p.Login.Now()
 }
 
 func (p *Portal) to(w http.ResponseWriter, r *http.Request, path string) {

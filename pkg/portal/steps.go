@@ -1,12 +1,97 @@
 package portal
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
+	"strconv"
+	"time"
 
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/login"
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
 )
+
+// Steps are what a site puts between credentials and entering, beside what the
+// account itself asks for.
+type Steps struct {
+	// Notes is the attribute of the directory in which it is kept who has taken
+	// which step, of several values, read and editable. Both steps need it.
+	Notes   string `json:"notes"`
+	Charter *Terms `json:"charter"`
+	// Address asks for a rescue address that is proved, and asks again later on
+	// (requirement R21).
+	Address *Rescue `json:"address"`
+}
+
+// Terms are a charter to accept.
+type Terms struct {
+	// Version is asked for once: another one is asked for again.
+	Version string `json:"version"`
+	URL     string `json:"url"`
+}
+
+// Rescue is how a rescue address is asked for.
+type Rescue struct {
+	// Later is how often it may be put off, once a session; then it must be
+	// given.
+	Later int `json:"later"`
+	// Every is how long a proof counts; a year when unset.
+	Every plugin.Duration `json:"every"`
+}
+
+// The names of notes.
+const (
+	notedCharter = "charter"
+	notedAddress = "address" // the day of the proof
+	notedLater   = "later"   // how often it was put off since
+)
+
+// Steps are the steps of this house, in order. An error names the key: what
+// cannot be kept cannot be asked for.
+func (p *Portal) Steps(c Steps) ([]login.Step, error) {
+	var steps []login.Step
+	if p.Recovery != nil {
+		steps = append(steps, mustChange{p})
+	}
+	steps = append(steps, login.GraceNotice{Pages: p})
+	if c.Charter == nil && c.Address == nil {
+		return steps, nil
+	}
+	editable, ok := p.Login.Directory.(interface {
+		directory.Reader
+		directory.Editor
+	})
+	reads, selects := p.Login.Directory.(directory.Selecting)
+	switch {
+	case c.Notes == "":
+		return nil, plugin.At("notes", errors.New("is missing: charter and address are kept in an attribute of the directory; name one, like notes: description"))
+	case !ok:
+		return nil, plugin.At("notes", errors.New("this directory can be changed in nothing but passwords: leave charter and address out"))
+	case selects && !reads.Reads(c.Notes):
+		return nil, plugin.At("notes", errors.New("is not read from the directory; add it to directory.attributes.release and to directory.attributes.editable"))
+	}
+	kept := notes{editable, c.Notes}
+	if c.Charter != nil {
+		if u, err := url.Parse(c.Charter.URL); err != nil || u.Host == "" || c.Charter.Version == "" {
+			return nil, plugin.At("charter", errors.New(`needs a version, like "2026-09", and the url of its text`))
+		}
+		steps = append(steps, charter{p, kept, *c.Charter})
+	}
+	if c.Address != nil {
+		if p.Recovery == nil || !p.Recovery.ProvesMail() {
+			return nil, plugin.At("address", errors.New("needs a way to send a code; add one under recovery.methods, like {type: emaillink}"))
+		}
+		if c.Address.Later < 0 {
+			return nil, plugin.At("address.later", errors.New("must not be negative"))
+		}
+		steps = append(steps, rescue{p, kept, *c.Address})
+	}
+	return steps, nil
+}
 
 // mustChange is the step of a password that must be changed: by whoever can type
 // it once more.
@@ -18,7 +103,6 @@ func (mustChange) Due(s *session.Session) bool { return login.MustChange(s) }
 
 func (p mustChange) Show(w http.ResponseWriter, r *http.Request, s *session.Session, form login.StepForm) {
 	frame := stepFrame(p, form)
-	frame.Alert, _ = form.Again.(*render.Alert)
 	p.showOwnPassword(w, r, statusOf(frame.Alert), s, frame, true)
 }
 
@@ -33,18 +117,127 @@ func (p mustChange) Take(r *http.Request, s *session.Session) (any, error) {
 	return alert, err
 }
 
+// charter is the step of the terms.
+type charter struct {
+	*Portal
+	notes notes
+	terms Terms
+}
+
+func (charter) Name() string { return "charter" }
+
+func (p charter) Due(s *session.Session) bool {
+	return p.notes.of(s.Account, notedCharter) != p.terms.Version
+}
+
+func (p charter) Show(w http.ResponseWriter, r *http.Request, _ *session.Session, form login.StepForm) {
+	frame := stepFrame(p, form)
+	p.Pages.Render(w, r, statusOf(frame.Alert), render.Charter{Frame: frame, URL: p.terms.URL})
+}
+
+func (p charter) Take(r *http.Request, s *session.Session) (any, error) {
+	if render.SwitchesLanguage(r) {
+		return nil, nil
+	}
+	if r.PostFormValue("charter") == "" {
+		return &render.Alert{Key: render.AlertTerms, Field: "charter"}, nil
+	}
+	a, err := p.notes.write(r.Context(), s.Account.ID, notedCharter, p.terms.Version)
+	if err == nil {
+		s.Account = a
+	}
+	return nil, err
+}
+
+// rescue is the step of the rescue address.
+type rescue struct {
+	*Portal
+	notes  notes
+	config Rescue
+}
+
+// noteLater says that it was put off in this session.
+const noteLater = "later"
+
+const year = 365 * 24 * time.Hour
+
+func (rescue) Name() string { return "address" }
+
+func (p rescue) Due(s *session.Session) bool {
+	if s.Note(noteLater) != "" {
+		return false
+	}
+	proved, err := time.ParseInLocation(time.DateOnly, p.notes.of(s.Account, notedAddress), account.Place)
+	return err != nil || len(s.Account.Contacts) == 0 || p.now().Sub(proved) > p.config.Every.Or(year)
+}
+
+// left is how often it may still be put off.
+func (p rescue) left(a account.Account) int {
+	used, _ := strconv.Atoi(p.notes.of(a, notedLater)) // nothing is none
+	return max(0, p.config.Later-used)
+}
+
+func (p rescue) Show(w http.ResponseWriter, r *http.Request, s *session.Session, form login.StepForm) {
+	frame := stepFrame(p, form)
+	attempt, until := proving(s)
+	view := render.Rescue{Frame: frame, Sent: attempt != "", ValidUntil: until, Later: p.left(s.Account)}
+	if on := s.Account.Reach(account.Email); len(on) > 0 {
+		view.Typed, view.Known = on[0].Value, true
+	}
+	p.Pages.Render(w, r, statusOf(frame.Alert), view)
+}
+
+func (p rescue) Take(r *http.Request, s *session.Session) (any, error) {
+	attempt, _ := proving(s)
+	switch {
+	case render.SwitchesLanguage(r):
+		return nil, nil
+	case r.PostFormValue("later") != "":
+		return nil, p.later(r, s)
+	case r.PostFormValue("again") != "":
+		s.SetNote(noteContact, "")
+		return nil, nil
+	case attempt == "":
+		var from account.Contact
+		if on := s.Account.Reach(account.Email); len(on) > 0 {
+			from = on[0]
+		}
+		return answered(p.ask(r, s, from))
+	}
+	alert, err := p.prove(r, s)
+	if alert != nil || err != nil {
+		return alert, err
+	}
+	if _, err := p.notes.write(r.Context(), s.Account.ID, notedLater, ""); err != nil {
+		return nil, err
+	}
+	a, err := p.notes.write(r.Context(), s.Account.ID, notedAddress, p.now().In(account.Place).Format(time.DateOnly))
+	if err == nil {
+		s.Account = a
+	}
+	return nil, err
+}
+
+// later puts it off, as often as that is allowed.
+func (p rescue) later(r *http.Request, s *session.Session) error {
+	left := p.left(s.Account)
+	if left == 0 {
+		return nil
+	}
+	a, err := p.notes.write(r.Context(), s.Account.ID, notedLater, strconv.Itoa(p.config.Later-left+1))
+	if err == nil {
+		s.Account = a
+		s.SetNote(noteLater, "yes")
+	}
+	return err
+}
+
+// answered makes of what a helper says what Take says.
+func answered(alert *render.Alert, err error) (any, error) { return alert, err }
+
 func statusOf(alert *render.Alert) int {
 	if alert == nil {
 		return http.StatusOK
 	}
 	return http.StatusUnprocessableEntity
-}
-
-// Steps are what stands between credentials and entering, in order.
-func (p *Portal) Steps() []login.Step {
-	var steps []login.Step
-	if p.Recovery != nil {
-		steps = append(steps, mustChange{p})
-	}
-	return append(steps, login.GraceNotice{Pages: p})
 }

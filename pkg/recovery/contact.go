@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/throttle"
 	"github.com/loge-idp/loge/pkg/ticket"
@@ -57,14 +57,8 @@ func (f *Flow) BeginContact(ctx context.Context, who account.Account, c Change, 
 	if wait, refused := throttle.Refused(hit, submitted); refused {
 		return Begun{}, &SlowDown{wait}
 	}
-	id, method := newAttempt(), ""
-	reached := account.Account{ID: who.ID, Status: who.Status, Reason: who.Reason, Contacts: []account.Contact{c.To}}
-	for _, m := range f.Methods {
-		if sends(m) && method == "" && m.Offers(reached, Contact) {
-			method = m.Name()
-		}
-	}
-	return f.begin(ctx, id, address, store.Fields{fieldWanted: string(Contact), fieldMethod: method, fieldLanguage: language,
+	id := newAttempt()
+	return f.begin(ctx, id, address, store.Fields{fieldWanted: string(Contact), fieldMethod: f.proves(c.To), fieldLanguage: language,
 		fieldAccount: string(who.ID), fieldLogin: f.sealTyped(typed{Login: who.Login}, id), fieldNew: f.sealChange(c, id)})
 }
 
@@ -141,16 +135,53 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 // asked for a rescue address: it has none, and one could be written (R21).
 func (f *Flow) addressable(p proven) bool {
 	_, editor := f.Directory.(directory.Editor)
-	return editor && p.purpose == Activate && len(p.account.Reach(account.Email)) == 0 &&
-		slices.ContainsFunc(f.Methods, func(m Method) bool { return sends(m) && m.Offers(mailed, Contact) })
+	return editor && p.purpose == Activate && len(p.account.Reach(account.Email)) == 0 && f.ProvesMail()
 }
 
-// mailed is somebody whom mail reaches: whom methods that send mail offer
-// themselves to.
-var mailed = account.Account{ID: "-", Contacts: []account.Contact{{Kind: account.Email, Value: "somebody@example.org"}}}
+// ProvesMail reports whether a mail address can prove itself here.
+func (f *Flow) ProvesMail() bool {
+	return f.proves(account.Contact{Kind: account.Email, Value: "somebody@example.org"}) != ""
+}
 
 // ErrAddress: what was typed is no rescue address.
 var ErrAddress = errors.New("recovery: not a rescue address")
+
+// Rescue reads what an owner typed as a rescue address: a mail address, or the
+// number of a mobile. One that is on file is returned as it is there. It is
+// ErrAddress when it is neither, the institution's own (R20), or what no method
+// here can send to.
+func (f *Flow) Rescue(a account.Account, typed string) (account.Contact, error) {
+	to := account.Contact{Kind: account.Email, Value: strings.TrimSpace(typed)}
+	if !strings.Contains(to.Value, "@") {
+		number, err := sms.Plan{}.Mobile(to.Value)
+		if err != nil {
+			return to, ErrAddress
+		}
+		to = account.Contact{Kind: account.Phone, Value: number}
+	}
+	for _, known := range a.Contacts {
+		if known.Kind == to.Kind && strings.EqualFold(known.Value, to.Value) {
+			to = known
+		}
+	}
+	_, own, _ := strings.Cut(a.Mail, "@")
+	_, domain, _ := strings.Cut(to.Value, "@")
+	if to.Kind == account.Email && ((mail.Message{To: to.Value}).Check() != nil || own != "" && strings.EqualFold(own, domain)) || f.proves(to) == "" {
+		return to, ErrAddress
+	}
+	return to, nil
+}
+
+// proves is the method by which a contact can prove itself; empty for none.
+func (f *Flow) proves(c account.Contact) string {
+	reached := account.Account{ID: "-", Status: account.Active, Contacts: []account.Contact{c}}
+	for _, m := range f.Methods {
+		if sends(m) && m.Offers(reached, Contact) {
+			return m.Name()
+		}
+	}
+	return ""
+}
 
 // BeginAddress has the first rescue address of an account prove itself, while
 // it is activated: the proof says whose account it is. Errors: ErrAddress,
@@ -163,11 +194,9 @@ func (f *Flow) BeginAddress(ctx context.Context, proof, value, language, source,
 	if _, err := f.whole(p, Activate); err != nil {
 		return Begun{}, err
 	}
-	to := account.Contact{Kind: account.Email, Value: strings.TrimSpace(value)}
-	_, own, _ := strings.Cut(p.account.Mail, "@")
-	_, domain, _ := strings.Cut(to.Value, "@")
-	if !f.addressable(p) || (mail.Message{To: to.Value}).Check() != nil || own != "" && strings.EqualFold(own, domain) {
-		return Begun{}, ErrAddress // an address of the institution is none (R20)
+	to, err := f.Rescue(p.account, value)
+	if err != nil || !f.addressable(p) || to.Kind != account.Email {
+		return Begun{}, ErrAddress
 	}
 	return f.BeginContact(ctx, p.account, Change{To: to}, language, source, address)
 }

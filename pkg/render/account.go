@@ -57,14 +57,46 @@ type Events struct {
 	Events []DeskEvent
 }
 
+// Charter asks for the terms to be accepted. It posts charter.
+type Charter struct {
+	Frame
+	URL string
+}
+
+// Rescue asks for a rescue address, or whether the one on file is right still,
+// and, once Sent, for the code that went there. It posts address or code.
+type Rescue struct {
+	Frame
+	Typed      string
+	Known      bool // Typed is on file
+	Sent       bool
+	ValidUntil time.Time
+	// Later is how often it may still be put off.
+	Later int
+}
+
+// Contacts lists the rescue addresses and changes them: address and instead are
+// posted, then code; or remove.
+type Contacts struct {
+	Frame
+	On         []DeskContact
+	Typed      string
+	Instead    string // the index of the one it takes the place of
+	Sent       bool
+	ValidUntil time.Time
+}
+
 // Page implements View.
 func (Account) Page() string     { return "account" }
 func (NewPassword) Page() string { return "account-password" }
 func (Sessions) Page() string    { return "account-sessions" }
 func (Apps) Page() string        { return "account-apps" }
+func (Charter) Page() string     { return "step-charter" }
+func (Rescue) Page() string      { return "step-address" }
+func (Contacts) Page() string    { return "account-contacts" }
 func (Events) Page() string      { return "account-events" }
 
-var accountViews = []View{Account{}, NewPassword{}, Sessions{}, Apps{}, Events{}}
+var accountViews = []View{Account{}, NewPassword{}, Sessions{}, Apps{}, Events{}, Charter{}, Rescue{}, Contacts{}}
 
 // The alerts of the account.
 const (
@@ -72,17 +104,20 @@ const (
 	AlertPasswordChanged AlertKey = "password_changed"
 	AlertSessionEnded    AlertKey = "session_ended"
 	AlertRevoked         AlertKey = "revoked"
+	AlertTerms           AlertKey = "terms"    // the charter must be accepted first
+	AlertConflict        AlertKey = "conflict" // changed in the meantime
+	AlertContactSaved    AlertKey = "contact_saved"
 )
 
 // AccountNews are those that a redirect may name.
-var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked}
+var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked, AlertContactSaved}
 
 func accountKeys() []string {
 	var keys []string
-	for _, k := range append([]AlertKey{AlertWrongCurrent}, AccountNews...) {
+	for _, k := range append([]AlertKey{AlertWrongCurrent, AlertTerms, AlertConflict}, AccountNews...) {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
-	for _, part := range []string{"password", "sessions", "apps", "events"} {
+	for _, part := range []string{"password", "contacts", "sessions", "apps", "events"} {
 		keys = append(keys, "account."+part+".title")
 	}
 	return keys

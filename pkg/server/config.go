@@ -14,6 +14,7 @@ import (
 	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/sms/guard"
@@ -57,6 +58,8 @@ type Config struct {
 	Recovery     Recovery      `json:"recovery"`
 	Session      Session       `json:"session"`
 	Desk         Desk          `json:"desk"`
+	// Steps stand between credentials and entering.
+	Steps portal.Steps `json:"steps"`
 	// Lifecycle is how accounts end, and who is told before.
 	Lifecycle lifecycle.Config `json:"lifecycle"`
 

@@ -246,7 +246,9 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if pages.Recovery, err = o.recovery(ctx, p, sessions, post, trail); err != nil {
 		return nil, err
 	}
-	pages.Login.Steps = pages.Steps()
+	if pages.Login.Steps, err = pages.Steps(o.config.Steps); err != nil {
+		return nil, o.config.source.at("", plugin.At("steps", err))
+	}
 	if err := pages.Check(); err != nil {
 		return nil, o.config.source.at("", err)
 	}

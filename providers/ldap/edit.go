@@ -128,9 +128,13 @@ func (k *desk) stored(c account.Contact) (where, value string, ok bool) {
 	return "", "", false
 }
 
-// place is where contacts of a kind and a label are kept.
+// place is where contacts of a kind and a label are kept: one without a label is
+// new, and goes where the first are looked for.
 func (a Attributes) place(c account.Contact) (where string, ok bool) {
 	places := map[account.ContactKind][]string{account.Email: a.Emails, account.Phone: a.Phones}[c.Kind]
+	if c.Label == "" && len(places) > 0 {
+		return places[0], true
+	}
 	i := slices.IndexFunc(places, func(where string) bool { return contactLabel(where) == c.Label })
 	if i < 0 {
 		return "", false
