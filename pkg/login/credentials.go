@@ -125,6 +125,9 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 		return account.Account{}, err
 	}
 	if unknown {
+		if errors.Is(err, directory.ErrAmbiguous) {
+			f.record(r, audit.Event{Action: "lookup.ambiguous", Result: "refused"})
+		}
 		f.record(r, audit.Event{Action: "login", Result: "unknown"})
 		return account.Account{}, ErrRejected
 	}

@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -225,7 +226,11 @@ func (p *people) account(who string) (account.Account, error) {
 	if p.down {
 		return account.Account{}, directory.ErrUnavailable
 	}
-	if who != "alice" && who != "bob" {
+	switch who {
+	case "alice", "bob":
+	case "twin":
+		return account.Account{}, errors.Join(directory.ErrNotFound, directory.ErrAmbiguous)
+	default:
 		return account.Account{}, directory.ErrNotFound
 	}
 	a := account.Account{ID: account.ID("id-" + who), Login: who, Status: account.Active}
@@ -355,6 +360,7 @@ func TestRAUTH13(t *testing.T) {
 	try("wrong", "alice", "wrong")
 	try("unknown", "nobody", "right")
 	try("empty", "alice", "")
+	try("two accounts of one name", "twin", "right")
 	w.dir.set("bob", account.Disabled)
 	try("closed", "bob", "wrong")
 	w.dir.set("bob", account.Pending)
@@ -368,6 +374,26 @@ func TestRAUTH13(t *testing.T) {
 		if diff := cmp.Diff(answers["wrong"], got); diff != "" {
 			t.Errorf("%s: %s", cause, diff)
 		}
+	}
+}
+
+// R2: of a name that two accounts have the audit log says so, and not who typed
+// it or what.
+func TestR2(t *testing.T) {
+	w := open(t)
+	var log bytes.Buffer
+	w.flow.Audit = audit.Log{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	b := w.browser()
+	b.try(b.get("/app"), "nobody", "right")
+	if strings.Contains(log.String(), "lookup.ambiguous") {
+		t.Errorf("nobody is two: %s", &log)
+	}
+	w.want("twin", b.try(b.get("/app"), "Twin", "right"), "failure=rejected")
+	if got := log.String(); strings.Count(got, "action=lookup.ambiguous result=refused address=192.0.2.1") != 1 || strings.Contains(strings.ToLower(got), "twin") {
+		t.Errorf("%s", got)
+	}
+	if n := w.dir.binds.Load(); n != 0 {
+		t.Errorf("%d passwords were tried", n)
 	}
 }
 
