@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,15 +60,16 @@ func personView(who operator.Person) render.DeskPerson {
 	}
 	for _, act := range operator.Acts() {
 		var denied operator.Denied
-		if errors.As(who.Acts[act], &denied) {
-			view.Denied = append(view.Denied, render.DeskAct{Act: string(act), Why: string(denied)})
-			continue
-		}
-		do := render.DeskAct{Act: string(act)}
-		if string(who.Next) == do.Act {
+		switch do := (render.DeskAct{Act: string(act)}); {
+		case errors.As(who.Acts[act], &denied) && act == operator.ActUnlock && a.Status != account.Locked: // nobody would ask
+		case denied != "":
+			view.Denied = append(view.Denied, render.DeskAct{Act: do.Act, Why: string(denied)})
+		case string(who.Next) == do.Act:
 			do.Why = "next"
+			view.Acts = slices.Insert(view.Acts, 0, do)
+		default:
+			view.Acts = append(view.Acts, do)
 		}
-		view.Acts = append(view.Acts, do)
 	}
 	for _, reason := range operator.Reasons() {
 		view.Reasons = append(view.Reasons, string(reason))
