@@ -197,6 +197,9 @@ func (c *Cookies) ops(s *sessions.Session) ([]store.Op, error) {
 			life = time.Duration(s.Options.MaxAge) * time.Second
 			idle = life
 		}
+		if left, ok := s.Values[leftKey{}].(time.Duration); ok {
+			life = min(life, left)
+		}
 		return []store.Op{&store.Create{Key: n.key, Fields: fields, TTL: min(idle, life), Life: life, Replace: renew}}, nil
 	}
 	held, _ := s.Values[heldKey{}].(store.Fields)

@@ -47,6 +47,8 @@ type Session struct {
 	leave  bool       // some of next are farewells
 	begun  bool       // Start was called and Commit was not yet
 	bare   bool       // of a program: no cookie goes with it
+	// renamed: Part was called and Commit was not yet.
+	renamed bool
 }
 
 // JustStarted reports whether credentials were given in this very request.
@@ -187,15 +189,16 @@ func (m *Manager) Commit(ctx context.Context, w http.ResponseWriter, s *Session,
 	if err := m.Cookies.Store.Do(ctx, all...); err != nil {
 		return err
 	}
-	if s.begun {
+	if s.begun || s.renamed {
 		m.Cookies.setCookie(w, s.record)
 	}
 	if s.leave {
 		m.Outbox.Nudge()
 	}
-	s.next, s.leave, s.begun, s.record.IsNew = nil, false, false, false
+	s.next, s.leave, s.begun, s.renamed, s.record.IsNew = nil, false, false, false, false
 	s.record.Values[heldKey{}] = held(s.record)
 	delete(s.record.Values, renewKey{})
+	delete(s.record.Values, leftKey{})
 	return nil
 }
 
