@@ -282,8 +282,12 @@ func (d *Desk) force(ctx context.Context, c Case, who account.Account) error {
 	if !ok {
 		return ErrCannotForce
 	}
-	err := editor.Edit(ctx, who.ID, d.ForceBy.Attribute, nil, []string{d.ForceBy.Value})
-	if err != nil && !errors.Is(err, directory.ErrConflict) { // it is marked already
+	name, mark := d.ForceBy.Attribute, []string{d.ForceBy.Value}
+	err := editor.Edit(ctx, who.ID, name, who.Attributes[name], mark)
+	if errors.Is(err, directory.ErrConflict) {
+		err = editor.Edit(ctx, who.ID, name, mark, mark) // is it marked already?
+	}
+	if err != nil {
 		d.record(ctx, c, "campaign", "failed")
 		return fmt.Errorf("desk: campaign: %w", err)
 	}

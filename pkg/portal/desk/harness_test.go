@@ -68,16 +68,16 @@ type marking struct {
 	down  bool
 }
 
-func (m *marking) Edit(_ context.Context, id account.ID, attribute string, _, to []string) error {
+func (m *marking) Edit(_ context.Context, id account.ID, attribute string, from, to []string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down || attribute != "pwdReset" || len(to) != 1 || to[0] != "TRUE" {
 		return directory.ErrUnavailable
 	}
-	m.marks[id]++
-	if m.marks[id] > 1 {
+	if (len(from) > 0) != (m.marks[id] > 0) {
 		return directory.ErrConflict
 	}
+	m.marks[id]++
 	return nil
 }
 
