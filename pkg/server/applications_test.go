@@ -99,7 +99,7 @@ func TestApplicationsAreChecked(t *testing.T) {
 		{"applications:\n- name: A\n  protocols:\n    cas:\n      grace: allow\n", "loge.yaml:9: applications[0].protocols.cas.grace: belongs to the application"},
 		{"applications:\n- name: A\n  protocols:\n    cas: {ulr: x}\n", "loge.yaml:8: applications[0].protocols.cas.ulr: unknown key"},
 		{"applications:\n- name: A\n  protocols:\n    cas: x\n", "loge.yaml:8: applications[0].protocols.cas: must be an object"},
-		{"applications:\n- name: A\n  protocol: {}\n", "applications[0].protocol: unknown key; known: access, attributes, grace, maxAge, name, protocols, user"},
+		{"applications:\n- name: A\n  protocol: {}\n", "applications[0].protocol: unknown key; known: access, attributes, grace, maxAge, name, protocols, theme, user"},
 		{"applications:\n- name: A\n  access: {in: [x]}\n  protocols:\n    cas: {url: https://a.example/}\n", "access: in: belongs to an attribute"},
 		{"applications:\n- name: A\n  protocols:\n    saml: {}\n", "protocols.saml: no protocol of this name"},
 		{"applications:\n- name: A\n  protocols:\n    fake: {}\n", "applications[0].protocols.fake: this protocol cannot share applications"},
