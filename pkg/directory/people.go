@@ -51,3 +51,12 @@ type Editor interface {
 	// else ErrConflict.
 	Edit(ctx context.Context, id account.ID, attribute string, from, to []string) error
 }
+
+// Extender is implemented by directories in which the end of an account can be
+// put off.
+type Extender interface {
+	// Extend makes the last day on which the present state of an account holds
+	// another one, in account.Place. It must still be the day given first, else
+	// ErrConflict; the state itself stays as it is.
+	Extend(ctx context.Context, id account.ID, from, until account.Date) error
+}

@@ -44,7 +44,7 @@ var networks = map[string]network{
 // Open starts the server and opens a directory on it. With one network it is
 // the directory that package ldap opens; with both, they are joined by package
 // several under their names. The result is also a directory.Searcher, Editor,
-// Changer, Pinger and Examiner, and an io.Closer.
+// Extender, Changer, Pinger and Examiner, and an io.Closer.
 func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
 	names := c.Fixtures
 	if names == nil {
@@ -99,6 +99,7 @@ type examined interface {
 	directory.Directory
 	directory.Searcher
 	directory.Editor
+	directory.Extender
 	directory.Changer
 	directory.Pinger
 	directory.Examiner

@@ -111,6 +111,7 @@ type joined []Named
 var (
 	_ directory.Searcher = joined(nil)
 	_ directory.Editor   = joined(nil)
+	_ directory.Extender = joined(nil)
 	_ directory.Changer  = joined(nil)
 	_ directory.Pinger   = joined(nil)
 	_ directory.Examiner = joined(nil)
