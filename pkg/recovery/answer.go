@@ -109,6 +109,8 @@ type candidates struct {
 	// counted: a token of 131 bits.
 	subject string
 	limit   throttle.Limiter
+	// long is set for a code that is handed over: too long to guess.
+	long bool
 }
 
 // asked finds what a reply may be the answer to.
@@ -169,11 +171,11 @@ func (f *Flow) byMethod(ctx context.Context, reply Reply, held *proven) (candida
 	if held != nil {
 		who = held.account
 	} else if who, err = f.Directory.Find(ctx, reply.Login); errors.Is(err, directory.ErrNotFound) {
-		return candidates{subject: "code of " + fold(reply.Login) + " from " + reply.Source, limit: f.Limits.Tries}, nil
+		return candidates{subject: "code of " + fold(reply.Login) + " from " + reply.Source, limit: f.Limits.Tries, long: true}, nil
 	} else if err != nil {
 		return candidates{}, err
 	}
-	found := candidates{account: who.ID, subject: "code of " + string(who.ID) + " from " + reply.Source, limit: f.Limits.Tries}
+	found := candidates{account: who.ID, subject: "code of " + string(who.ID) + " from " + reply.Source, limit: f.Limits.Tries, long: true}
 	current := &store.Read{Key: currentKey(who.ID)}
 	if err := f.Store.Do(ctx, current); err != nil {
 		return found, err
@@ -219,17 +221,16 @@ func (f *Flow) fact(m Method, who account.Account, p Purpose, reply Reply) attem
 		fieldWanted: string(p), fieldPurpose: string(p), fieldMethod: m.Name(), fieldAccount: string(who.ID), fieldSent: now}}
 }
 
-// count counts a try before anything is compared, for the attempt, the account
-// and the source alike.
+// count counts a try before anything is compared: for the source and for what
+// is answered, then for the account and for everybody. A try that is refused by
+// the first is no guess at the account: whoever goes on at a code that is dead
+// keeps nobody from the next one.
 func (f *Flow) count(ctx context.Context, asked candidates, reply Reply) error {
 	source := f.Limits.Source.Hit(reply.Source)
 	hits, ops := []*store.Hit{source}, []store.Op{source}
-	add := func(h *store.Hit) { hits, ops = append(hits, h), append(ops, h) }
 	if asked.subject != "" {
-		add(asked.limit.Hit(asked.subject))
-	}
-	if asked.account != "" && reply.Link == "" && len(asked.attempts) > 0 && sends(asked.attempts[0].method) {
-		add(f.Limits.Guesses.Hit(string(asked.account)))
+		hit := asked.limit.Hit(asked.subject)
+		hits, ops = append(hits, hit), append(ops, hit)
 	}
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return err
@@ -238,10 +239,33 @@ func (f *Flow) count(ctx context.Context, asked candidates, reply Reply) error {
 		return &SlowDown{source.Retry}
 	}
 	if _, refused := throttle.Refused(hits...); refused {
-		f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "too_many_tries", Account: asked.account, Address: reply.Address})
-		return ErrWrong
+		return f.tooMany(ctx, asked, reply)
+	}
+	if asked.subject == "" || asked.long {
+		return nil // not to be guessed
+	}
+	all := f.Limits.All.Hit("")
+	hits, ops = nil, []store.Op{all}
+	if len(asked.attempts) > 0 && sends(asked.attempts[0].method) {
+		guess := f.Limits.Guesses.Hit(string(asked.account))
+		hits, ops = append(hits, guess), append(ops, guess)
+	}
+	if err := f.Store.Do(ctx, ops...); err != nil {
+		return err
+	}
+	if !all.Allowed { // the same for whom nobody has: nobody learns who exists
+		f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "flood", Address: reply.Address})
+		return &SlowDown{all.Retry}
+	}
+	if _, refused := throttle.Refused(hits...); refused {
+		return f.tooMany(ctx, asked, reply)
 	}
 	return nil
+}
+
+func (f *Flow) tooMany(ctx context.Context, asked candidates, reply Reply) error {
+	f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "too_many_tries", Account: asked.account, Address: reply.Address})
+	return ErrWrong
 }
 
 // claim makes a right answer good once. A message is used up by it, since

@@ -65,6 +65,10 @@ type Limits struct {
 	Tries, Guesses throttle.Limiter
 	// Facts bounds the answers about one account to one Asked method.
 	Facts throttle.Limiter
+	// All bounds what could be guessed of all accounts together: six digits
+	// and facts. Links and codes that are handed over go on when it is
+	// reached.
+	All throttle.Limiter
 }
 
 // DefaultLimits are those of requirements R32 and R33. A refused request never
@@ -78,6 +82,7 @@ func DefaultLimits() Limits {
 		Tries:     throttle.Limiter{Name: "recovery tries", Limit: 5, Window: 7 * 24 * time.Hour},
 		Guesses:   throttle.Limiter{Name: "recovery guesses", Limit: 20, Window: 24 * time.Hour},
 		Facts:     throttle.Limiter{Name: "recovery facts", Limit: 5, Window: 24 * time.Hour},
+		All:       throttle.Limiter{Name: "recovery all", Limit: 5000, Window: time.Hour},
 	}
 }
 

@@ -439,6 +439,52 @@ func TestTheSixthTryIsTooLate(t *testing.T) {
 	}
 }
 
+// R34: whoever goes on guessing at a code that is dead keeps its owner from
+// nothing: the next code is good.
+func TestGuessingAtADeadCode(t *testing.T) {
+	w := start(t)
+	begun := w.begin(t, "alice")
+	w.next(t)
+	w.settled(t)
+	for range 50 {
+		_, _ = w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: "x"})
+	}
+	begun = w.begin(t, "alice")
+	_, code := w.next(t)
+	if _, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code}); err != nil {
+		t.Errorf("the owner's own code: %v", err)
+	}
+}
+
+// Tries are counted for everybody together too, so that many accounts are no
+// more guesses than a few: the same whether or not anybody is there, and a link
+// goes on.
+func TestGuessingAtEverybody(t *testing.T) {
+	w := start(t)
+	w.flow.Limits.All.Limit = 4
+	alice := w.begin(t, "alice")
+	link, code := w.next(t)
+	w.settled(t)
+	for range 4 {
+		nobody := w.begin(t, "nobody")
+		w.settled(t)
+		if _, err := w.answer(t, recovery.Reply{Attempt: nobody.Attempt, Code: "000000"}); !errors.Is(err, recovery.ErrWrong) {
+			t.Fatal(err)
+		}
+	}
+	for _, typed := range []string{code, code + " H4EC-KSQR-NBK6"} { // what has the shape of a letter's code is no way around
+		if _, err := w.answer(t, recovery.Reply{Attempt: alice.Attempt, Code: typed}); !errors.Is(err, recovery.ErrSlowDown) {
+			t.Errorf("one try too many of all: %v", err)
+		}
+	}
+	if _, err := w.answer(t, recovery.Reply{Login: "nobody", Code: "000000"}); !errors.Is(err, recovery.ErrSlowDown) {
+		t.Errorf("of nobody: %v", err)
+	}
+	if _, err := w.answer(t, recovery.Reply{Link: link}); err != nil {
+		t.Errorf("a link is not guessed: %v", err)
+	}
+}
+
 // Requests for one identifier are counted whether or not anybody has it.
 func TestAskingIsBounded(t *testing.T) {
 	for _, login := range []string{"nobody", "closed"} {
