@@ -1,5 +1,5 @@
 // Package audit records who did what to which account, one event per act, on
-// slog.
+// slog, and counts the acts.
 package audit
 
 import (
@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/metrics"
 )
 
 // Event is one act.
@@ -30,11 +31,16 @@ type Event struct {
 }
 
 // Log writes events. The zero value writes to slog.Default.
-type Log struct{ Logger *slog.Logger }
+type Log struct {
+	Logger *slog.Logger
+	// Counts, when set, counts events by action and result.
+	Counts *metrics.Counts
+}
 
 // Record writes one event. slog's handlers quote control characters, so no
 // value can forge a line.
 func (l Log) Record(ctx context.Context, e Event) {
+	l.Counts.Add(e.Action, e.Result)
 	logger := l.Logger
 	if logger == nil {
 		logger = slog.Default()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/metrics"
+	"github.com/loge-idp/loge/pkg/metrics/metricstest"
 )
 
 func record(t *testing.T, e audit.Event) map[string]any {
@@ -75,6 +77,23 @@ func TestNobodyForgesARecord(t *testing.T) {
 				t.Errorf("a forged field: %s", line)
 			}
 		})
+	}
+}
+
+func TestCounts(t *testing.T) {
+	var counts metrics.Counts
+	log := audit.Log{Logger: slog.New(slog.DiscardHandler), Counts: &counts}
+	for _, e := range []audit.Event{{Action: "login", Result: "ok", Account: "a"}, {Action: "login", Result: "ok", Account: "b"}, {Action: "logout", Result: "ok"}} {
+		log.Record(t.Context(), e)
+	}
+	page := metrics.NewPage()
+	counts.Tell(page, "acts_total", "Acts.", "action", "result")
+	got, err := metricstest.Read(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(metricstest.Samples{`acts_total{action="login",result="ok"}`: 2, `acts_total{action="logout",result="ok"}`: 1}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

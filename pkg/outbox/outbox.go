@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
 )
@@ -62,6 +63,7 @@ type Outbox struct {
 	// Life is how long a job is tried; default one hour.
 	Life time.Duration
 
+	tries    metrics.Counts
 	mu       sync.Mutex
 	handlers map[string]Handler
 	wake     chan struct{}
@@ -100,6 +102,15 @@ func (o *Outbox) seal(job Job) string {
 		panic(err) // Data that is not JSON: a fault of the program
 	}
 	return o.Box.Seal(plain, job.ID)
+}
+
+// Measure implements metrics.Source.
+func (o *Outbox) Measure(ctx context.Context, p *metrics.Page) {
+	o.tries.Tell(p, "loge_outbox_tries_total", "Tries of jobs: done, to be tried again, or given up.", "kind", "result")
+	all := &store.List{Queue: queue}
+	if o.Store.Do(ctx, all) == nil {
+		p.Gauge("loge_outbox_jobs", "Jobs of all replicas that are not done yet.", float64(len(all.Entries)))
+	}
 }
 
 // Add records jobs by themselves.
@@ -186,12 +197,16 @@ func (o *Outbox) do(ctx context.Context, e store.Entry) {
 		job.Try++
 		err = o.try(ctx, job)
 	}
-	if err != nil {
+	if err == nil {
+		o.tries.Add(job.Kind, "ok")
+	} else {
 		again := backoff(job.Try)
 		log := o.logger().With("job", e.ID, "kind", job.Kind, "try", job.Try, "err", err)
 		if errors.Is(err, ErrGiveUp) {
+			o.tries.Add(job.Kind, "given_up")
 			log.Error("outbox: job given up")
 		} else {
+			o.tries.Add(job.Kind, "again")
 			log.Warn("outbox: job will be tried again", "after", again)
 			fate = &store.Push{Queue: queue, ID: e.ID, Value: o.seal(job), After: again}
 		}

@@ -30,6 +30,8 @@ type Config struct {
 	// Listen is the address to listen on, host:port; "127.0.0.1:8080" when
 	// empty. TLS is the business of a reverse proxy.
 	Listen string `json:"listen"`
+	// Metrics is where the numbers of this replica are read.
+	Metrics Metrics `json:"metrics"`
 	// Proxies are the networks of reverse proxies whose X-Forwarded-For is
 	// believed, like "10.0.0.0/8".
 	Proxies []string `json:"proxies"`
@@ -137,6 +139,11 @@ func (c Config) check() (Config, error) {
 		return c, c.source.at("listen", errors.New(`must be host:port, like "127.0.0.1:8080"`))
 	case issuer.Scheme == "http" && !Loopback(host):
 		return c, c.source.at("listen", errors.New("plain http is for a loopback address only; make issuer the https URL of the reverse proxy in front"))
+	}
+	if at := c.Metrics.Listen; at != "" {
+		if _, _, err := net.SplitHostPort(at); err != nil || at == c.Listen {
+			return c, c.source.at("metrics.listen", errors.New(`must be host:port other than listen, like "127.0.0.1:9090"`))
+		}
 	}
 	c.proxies = nil
 	for i, text := range c.Proxies {

@@ -61,7 +61,11 @@ type opening struct {
 	plugins Plugins
 	logger  *slog.Logger
 	closers closers
+	numbers numbers
 }
+
+// trail is the audit log, which is also counted.
+func (o *opening) trail() audit.Log { return audit.Log{Logger: o.logger, Counts: &o.numbers.acts} }
 
 func (o *opening) keys() (*Keys, error) {
 	if o.config.KeyMaterial != nil {
@@ -213,7 +217,7 @@ func (o *opening) parts(ctx context.Context) (p parts, err error) {
 		return p, err
 	}
 	if p.sms != nil {
-		p.sms = &guard.Guard{Gateway: p.sms, Store: p.store, Limits: o.config.SMSLimits, Audit: audit.Log{Logger: o.logger}}
+		p.sms = &guard.Guard{Gateway: p.sms, Store: p.store, Limits: o.config.SMSLimits, Audit: o.trail()}
 	}
 	if p.keys.Signers == nil {
 		err = p.keys.openVault(ctx, p.store, o.config.Signing.Every.Or(0))
@@ -230,12 +234,12 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	trail := audit.Log{Logger: o.logger}
+	trail := o.trail()
 	post := &outbox.Outbox{Store: p.store, Box: p.keys.Ring.Box("outbox"), Logger: o.logger}
 	sessions := o.sessions(p, cookies, post)
 
 	pages := &portal.Portal{Pages: p.pages, Sessions: sessions, Cookies: cookies, Keys: p.keys.Ring, Logger: o.logger}
-	mux, err := web.New(web.Config{Issuer: o.config.Issuer, Proxies: o.config.proxies, Problem: pages.Problem, Logger: o.logger})
+	mux, err := web.New(web.Config{Issuer: o.config.Issuer, Proxies: o.config.proxies, Problem: pages.Problem, Observe: o.numbers.request, Logger: o.logger})
 	if err != nil {
 		return nil, err
 	}
@@ -284,6 +288,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		}
 	}
 	s := &Server{mux: mux, listen: o.config.Listen, keys: p.keys, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
+	s.metrics, s.aside = o.config.Metrics, aside(s.health, sources(&o.numbers, post, p.directory, p.store))
 	s.watch = o.watch(p, sessions, trail)
 	if s.reminders, err = o.reminders(p, post, trail); err != nil {
 		return nil, err
@@ -303,7 +308,9 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	}
 	mux.Machine("GET /static/{file}", p.pages.Static())
 	mux.Machine("GET /healthz", http.HandlerFunc(s.health.alive))
-	mux.Machine("GET /readyz", http.HandlerFunc(s.health.ready))
+	if s.metrics.Listen == "" {
+		mux.Machine("GET /readyz", http.HandlerFunc(s.health.ready))
+	}
 	if o.plugins.Routes != nil {
 		o.plugins.Routes(mux, p.pages)
 	}

@@ -66,6 +66,8 @@ type Server struct {
 	watch     *lifecycle.Watch
 	reminders *lifecycle.Reminders
 	protocols []sso.Protocol
+	metrics   Metrics
+	aside     http.Handler
 	closers   closers
 	pause     time.Duration // between the first no of /readyz and the end
 	logger    *slog.Logger
@@ -93,17 +95,12 @@ const (
 // begun. The handler is Handler, or something around it. Run closes the
 // listener, not the server.
 func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	// A connection that dribbles is cut (R-WEB-12): requests are small, and no
-	// answer takes longer than the directory and the store may.
-	web := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	stop, err := s.serveAside()
+	if err != nil {
+		return err
 	}
+	defer stop()
+	web := s.web(handler)
 	// The workers outlive the last request, which may leave one a job.
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
 	var workers sync.WaitGroup
@@ -134,6 +131,21 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Ha
 		return errors.Join(err, web.Close())
 	}
 	return nil
+}
+
+// web is a server of one listener. A connection that dribbles is cut
+// (R-WEB-12): requests are small, and no answer takes longer than the directory
+// and the store may.
+func (s *Server) web(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
 }
 
 // closers are closed in the reverse of their order.

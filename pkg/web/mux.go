@@ -41,6 +41,9 @@ type Config struct {
 	// and above. Without it a line of text is sent. Reference(r) is the number
 	// to show.
 	Problem func(w http.ResponseWriter, r *http.Request, status int)
+	// Observe, when set, is told of every request: its route as it was added,
+	// empty when there is none, and the status it was answered with.
+	Observe func(route string, status int)
 	// Logger gets one line per request and the panics; slog.Default when nil.
 	Logger *slog.Logger
 	// Now is the clock of the access log; time.Now when nil.
@@ -67,6 +70,9 @@ func New(config Config) (*Mux, error) {
 	}
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Observe == nil {
+		config.Observe = func(string, int) {}
 	}
 	if config.Problem == nil {
 		config.Problem = plainProblem
@@ -169,6 +175,7 @@ func (m *Mux) ServeHTTP(raw http.ResponseWriter, r *http.Request) {
 		if crash := recover(); crash != nil {
 			m.recovered(w, r, crash)
 		}
+		m.config.Observe(info.route, w.status)
 		m.config.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("ref", info.reference), slog.String("method", printable(r.Method)), slog.String("route", info.route),
 			slog.Int("status", w.status), slog.Int64("bytes", w.bytes),

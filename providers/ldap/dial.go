@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/secret"
@@ -41,6 +42,7 @@ type dialer struct {
 	timeout             time.Duration
 	now                 func() time.Time
 	observe             func(operation string)
+	census              census
 }
 
 // use is what a connection is for, which says where it may lead.
@@ -48,6 +50,7 @@ type use int
 
 const (
 	forAccounts use = iota // the providers, then the replicas
+	forBinds               // the same
 	forScans               // the replicas, then the providers
 	forChanges             // the providers
 )
@@ -116,7 +119,7 @@ func (d *dialer) open(ctx context.Context, purpose use, as *credentials) (*conn,
 			attempt, cancel = deadline(ctx, share)
 			share /= 2
 		}
-		c, err := d.connect(attempt, e, as)
+		c, err := d.connect(attempt, e, purpose, as)
 		cancel()
 		if err == nil {
 			c.makeshift = len(failures) > 0 || e.server != d.servers(purpose)[0]
@@ -133,12 +136,15 @@ func (d *dialer) open(ctx context.Context, purpose use, as *credentials) (*conn,
 
 // connect makes one connection: dial, TLS, and the bind of a service account,
 // each within ctx. Nothing is sent before TLS has verified the server.
-func (d *dialer) connect(ctx context.Context, e *endpoint, as *credentials) (*conn, error) {
-	raw, err := e.dial(ctx)
+func (d *dialer) connect(ctx context.Context, e *endpoint, purpose use, as *credentials) (*conn, error) {
+	dialled, err := e.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	stream := net.Conn(&boundedWrites{Conn: raw, timeout: d.timeout})
+	t := tie{e.server.name, purpose}
+	d.census.opened(t, 1)
+	raw := &socket{Conn: dialled, timeout: d.timeout, closed: sync.OnceFunc(func() { d.census.opened(t, -1) })}
+	stream := net.Conn(raw)
 	if e.server.tls != nil {
 		if stream, err = secure(ctx, stream, e); err != nil {
 			raw.Close()
@@ -155,8 +161,7 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, as *credentials) (*co
 		c.Close()
 		return nil, errors.New("the service account has no name or no password")
 	}
-	d.observe("bind")
-	_, err = await(ctx, func() (*goldap.SimpleBindResult, error) {
+	_, err = ask(ctx, d, "bind", func() (*goldap.SimpleBindResult, error) {
 		return c.SimpleBind(goldap.NewSimpleBindRequest(as.dn, as.password.Reveal(), nil))
 	})
 	if err != nil {
@@ -210,17 +215,24 @@ func secure(ctx context.Context, stream net.Conn, e *endpoint) (net.Conn, error)
 	return secured, nil
 }
 
-// boundedWrites gives each write a deadline: go-ldap writes from the one loop
-// that also hands out answers. Writers take turns.
-type boundedWrites struct {
+// socket gives each write a deadline: go-ldap writes from the one loop that
+// also hands out answers. Writers take turns.
+type socket struct {
 	net.Conn
 	timeout time.Duration
 	until   time.Time
+	closed  func() // once it is
+}
+
+// Close may be called several times.
+func (c *socket) Close() error {
+	c.closed()
+	return c.Conn.Close()
 }
 
 // Write has between one and two timeouts; a deadline for each costs more than
 // the write.
-func (c *boundedWrites) Write(b []byte) (int, error) {
+func (c *socket) Write(b []byte) (int, error) {
 	if now := time.Now(); c.until.Sub(now) < c.timeout {
 		c.until = now.Add(2 * c.timeout)
 		if err := c.SetWriteDeadline(c.until); err != nil {

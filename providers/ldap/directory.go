@@ -13,6 +13,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/secret"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -50,6 +51,7 @@ var (
 	_ directory.Changer   = (*dir)(nil)
 	_ directory.Pinger    = (*dir)(nil)
 	_ directory.Examiner  = (*dir)(nil)
+	_ metrics.Source      = (*dir)(nil)
 )
 
 // Close closes the kept connections. Operations under way end first.

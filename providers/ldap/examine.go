@@ -174,7 +174,7 @@ func (x *examination) writable(dn string) {
 // among those that this account may write (MS-ADTS 3.1.1.4.5.22).
 func (k *desk) notEffective(attributes []string) []string {
 	request := k.dir.look(k.dn, "(objectClass=*)", "allowedAttributesEffective")
-	result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
+	result, err := ask(k.ctx, k.dir.dialer, "search", func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
 	if err != nil || len(result.Entries) == 0 {
 		return attributes
 	}
@@ -238,7 +238,7 @@ func (x *examination) reach(e *endpoint) (what, mend string) {
 	}
 	ctx, cancel := deadline(x.ctx, x.timeout)
 	defer cancel()
-	c, err := x.dialer.connect(ctx, e, &x.reader)
+	c, err := x.dialer.connect(ctx, e, forAccounts, &x.reader)
 	if err != nil {
 		return what, unreached(err)
 	}
@@ -284,7 +284,7 @@ var clocks = []struct{ dn, attribute string }{
 func (x *examination) clockOf(ctx context.Context, c *conn) (time.Time, bool) {
 	for _, clock := range clocks {
 		request := x.look(clock.dn, "(objectClass=*)", clock.attribute)
-		found, err := await(ctx, func() (*goldap.SearchResult, error) { return c.Search(request) })
+		found, err := ask(ctx, x.dialer, "search", func() (*goldap.SearchResult, error) { return c.Search(request) })
 		if err == nil && len(found.Entries) == 1 {
 			if at, err := generalizedTime(readEntry(found.Entries[0]).first(clock.attribute)); err == nil {
 				return at, true

@@ -56,8 +56,7 @@ func (d *dir) ChangePassword(ctx context.Context, a account.Account, old, chosen
 		return unavailable("connect", err)
 	}
 	defer c.retire()
-	d.dialer.observe("bind")
-	result, err := await(ctx, func() (*goldap.SimpleBindResult, error) {
+	result, err := ask(ctx, d.dialer, "bind", func() (*goldap.SimpleBindResult, error) {
 		return c.SimpleBind(goldap.NewSimpleBindRequest(a.Handle, old.Reveal(), []goldap.Control{goldap.NewControlBeheraPasswordPolicy()}))
 	})
 	// Who must change the password may do that and nothing else.
@@ -93,8 +92,7 @@ func passwordModify(k *desk, old, chosen string) error {
 	value.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 2, chosen, "newPasswd"))
 	request := goldap.NewExtendedRequest(passwordModifyOID, value)
 	request.Controls = []goldap.Control{goldap.NewControlBeheraPasswordPolicy()}
-	k.dir.dialer.observe("extended")
-	_, err := await(k.ctx, func() (*goldap.ExtendedResponse, error) { return k.conn.Extended(request) })
+	_, err := ask(k.ctx, k.dir.dialer, "extended", func() (*goldap.ExtendedResponse, error) { return k.conn.Extended(request) })
 	return refusal("password modify", err)
 }
 
@@ -147,8 +145,7 @@ func (k *desk) clearReset() {
 			continue
 		}
 		request := k.dir.look(k.dn, "("+mark.attribute+"="+mark.value+")", "1.1")
-		k.dir.dialer.observe("search")
-		result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
+		result, err := ask(k.ctx, k.dir.dialer, "search", func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
 		if err != nil || len(result.Entries) == 0 {
 			continue
 		}

@@ -94,6 +94,7 @@ func (c *conn) retire() {
 type gate struct {
 	slots   chan struct{}
 	waiting atomic.Int64
+	shed    atomic.Int64 // those turned away
 }
 
 func newGate(slots int) gate { return gate{slots: make(chan struct{}, slots)} }
@@ -106,6 +107,7 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 	if g.waiting.Add(1) > int64(waitersPerSlot*cap(g.slots)) {
 		g.waiting.Add(-1)
+		g.shed.Add(1)
 		return errOverloaded
 	}
 	defer g.waiting.Add(-1)
@@ -161,8 +163,7 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 		if kept && p.dialer.hasChoice() { // leave time for another server
 			attempt, cancel = deadline(ctx, p.dialer.timeout/2)
 		}
-		p.dialer.observe("search")
-		result, err := await(attempt, func() (*goldap.SearchResult, error) {
+		result, err := ask(attempt, p.dialer, "search", func() (*goldap.SearchResult, error) {
 			defer c.leave()
 			return c.Search(request)
 		})
@@ -247,13 +248,14 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 		c, kept := p.pop(), true
 		if c == nil {
 			var err error
-			if c, err = p.dialer.open(ctx, forAccounts, nil); err != nil {
+			if c, err = p.dialer.open(ctx, forBinds, nil); err != nil {
 				return nil, err
 			}
 			kept = false
 		}
 		p.dialer.observe("bind")
 		result, err := alone(ctx, c, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
+		p.dialer.census.answered("bind", err)
 		if err == nil || isAnswer(err) {
 			c.at.answered()
 			p.push(c)

@@ -78,8 +78,7 @@ func (d *dir) scanner(ctx context.Context) (*conn, error) {
 func (d *dir) page(ctx context.Context, c *conn, request *goldap.SearchRequest) (*goldap.SearchResult, error) {
 	ctx, cancel := deadline(ctx, scanPatience*d.timeout)
 	defer cancel()
-	d.dialer.observe("search")
-	result, err := await(ctx, func() (*goldap.SearchResult, error) { return c.Search(request) })
+	result, err := ask(ctx, d.dialer, "search", func() (*goldap.SearchResult, error) { return c.Search(request) })
 	switch {
 	case err == nil:
 		return result, nil

@@ -76,6 +76,12 @@ func (e *endpoint) failedSince(then time.Time) bool {
 	return e.failed.After(then)
 }
 
+func (e *endpoint) failures() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.inRow
+}
+
 // turn is when an address is tried: in its place, after all others, or not.
 type turn int
 

@@ -46,8 +46,7 @@ func (d *dir) write(ctx context.Context, id account.ID, work func(*desk) error) 
 // read fills the desk with what the entry says now.
 func (k *desk) read(filter string) error {
 	request := k.dir.request(filter)
-	k.dir.dialer.observe("search")
-	result, err := await(k.ctx, func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
+	result, err := ask(k.ctx, k.dir.dialer, "search", func() (*goldap.SearchResult, error) { return k.conn.Search(request) })
 	found, err := k.dir.pick(result, err)
 	if err != nil {
 		return err
@@ -62,8 +61,7 @@ func (k *desk) read(filter string) error {
 }
 
 func (k *desk) modify(changes *goldap.ModifyRequest) error {
-	k.dir.dialer.observe("modify")
-	_, err := await(k.ctx, func() (struct{}, error) { return struct{}{}, k.conn.Modify(changes) })
+	_, err := ask(k.ctx, k.dir.dialer, "modify", func() (struct{}, error) { return struct{}{}, k.conn.Modify(changes) })
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/memory/fixtures"
@@ -103,6 +104,7 @@ type examined interface {
 	directory.Changer
 	directory.Pinger
 	directory.Examiner
+	metrics.Source
 	io.Closer
 }
 

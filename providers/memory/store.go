@@ -10,6 +10,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/providers/redis"
@@ -39,6 +40,7 @@ type redisStore interface {
 	store.Store
 	store.Pinger
 	store.Examiner
+	metrics.Source
 	io.Closer
 }
 

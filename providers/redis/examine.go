@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -24,6 +25,15 @@ func (s *redisStore) Ping(ctx context.Context) error {
 		return fmt.Errorf("redis: %w: %w", store.ErrUnavailable, err)
 	}
 	return nil
+}
+
+// Measure implements metrics.Source.
+func (s *redisStore) Measure(_ context.Context, p *metrics.Page) {
+	s.trips.Tell(p, "loge_redis_trips_total", "Round trips to Redis; of a failed one nobody knows whether it was carried out.", "result")
+	pool := s.client.PoolStats()
+	const name, help = "loge_redis_connections", "Connections to Redis that are open."
+	p.Gauge(name, help, float64(pool.IdleConns), "state", "idle")
+	p.Gauge(name, help, float64(pool.TotalConns-pool.IdleConns), "state", "busy")
 }
 
 // Close ends the connections.

@@ -11,6 +11,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/metrics"
+	"github.com/loge-idp/loge/pkg/metrics/metricstest"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/store/storetest"
 	"github.com/loge-idp/loge/providers/redis"
@@ -107,6 +109,12 @@ func TestOneRoundTrip(t *testing.T) {
 	}
 	if trips.Load() != 3 || operations.Load() != 15 {
 		t.Errorf("%d round trips with %d operations, want 3 with 15", trips.Load(), operations.Load())
+	}
+	page := metrics.NewPage()
+	s.(metrics.Source).Measure(t.Context(), page)
+	got, err := metricstest.Read(page)
+	if err != nil || got[`loge_redis_trips_total{result="ok"}`] != 3 || got[`loge_redis_connections{state="idle"}`] != 1 || got[`loge_redis_connections{state="busy"}`] != 0 {
+		t.Errorf("%v, %v", got, err)
 	}
 	if err := s.Do(t.Context()); err != nil || trips.Load() != 3 {
 		t.Errorf("an empty Do: %v, %d round trips", err, trips.Load()-3)

@@ -18,6 +18,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -45,6 +46,7 @@ type redisStore struct {
 	prefix  string
 	timeout time.Duration
 	observe func(ops int)
+	trips   metrics.Counts
 }
 
 // New returns a store over a client that is ready, for programs that already
@@ -129,8 +131,10 @@ func (s *redisStore) send(ctx context.Context, calls []call, command, by string)
 	}
 	s.observe(len(calls))
 	if _, err := pipe.Exec(ctx); err != nil && !noScript(err) {
+		s.trips.Add("failed")
 		return nil, err
 	}
+	s.trips.Add("ok")
 	refused := map[string]bool{}
 	for i, c := range calls {
 		reply, err := cmds[i].Slice()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
 )
@@ -115,6 +116,7 @@ var (
 	_ directory.Changer  = joined(nil)
 	_ directory.Pinger   = joined(nil)
 	_ directory.Examiner = joined(nil)
+	_ metrics.Source     = joined(nil)
 	_ io.Closer          = joined(nil)
 )
 
@@ -330,6 +332,15 @@ func (j joined) Examine(ctx context.Context) []directory.Finding {
 		}
 	}
 	return report
+}
+
+// Measure implements metrics.Source: the numbers of each member carry its name.
+func (j joined) Measure(ctx context.Context, p *metrics.Page) {
+	for _, m := range j {
+		if s, ok := m.Directory.(metrics.Source); ok {
+			s.Measure(ctx, p.With("directory", m.Name))
+		}
+	}
 }
 
 // Close implements io.Closer.
