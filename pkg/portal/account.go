@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -35,12 +36,22 @@ func (p *Portal) accountRoutes(m *web.Mux) {
 	m.Page("POST /account/sessions", p.mine("/account/sessions", 0, p.postSessions)) // whoever finds a stranger there need not type first
 	look("/account/apps", p.apps)
 	m.Page("POST /account/apps", p.mine("/account/apps", 0, p.postApps))
+	m.Page("GET /account/download", p.mine("/account/download", recent, p.download))
+	change("/account/data", p.profile, p.postProfile)
+	look("/account/extend", p.extend)
+	m.Page("POST /account/extend", p.mine("/account/extend", 0, p.postExtend))
 	if p.Recovery != nil {
 		look("/account/events", p.events)
 		change("/account/password", p.ownPassword, p.postOwnPassword)
 		change("/account/contacts", p.contacts, p.postContacts)
 		m.Page("POST /account/password/check", http.HandlerFunc(p.checkPassword))
 	}
+}
+
+// editable reports whether more than passwords can be changed in the directory.
+func (p *Portal) editable() bool {
+	_, ok := p.Login.Directory.(directory.Editor)
+	return ok
 }
 
 // mine is a page of somebody who is signed in, by credentials that are not
@@ -75,9 +86,15 @@ func (p *Portal) did(w http.ResponseWriter, r *http.Request, path string, news r
 }
 
 func (p *Portal) account(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	view := render.Account{Frame: p.own(r), Name: s.Account.Name, Login: s.Account.Login, Ends: s.Account.Ends, Parts: []string{"sessions", "apps"}}
-	if p.Recovery != nil {
-		view.Parts = []string{"password", "contacts", "sessions", "apps", "events"}
+	view := render.Account{Frame: p.own(r), Name: s.Account.Name, Login: s.Account.Login, Ends: s.Account.Ends}
+	for _, part := range []struct {
+		name  string
+		there bool
+	}{{"password", p.Recovery != nil}, {"contacts", p.Recovery != nil && p.editable()}, {"data", len(p.fieldsOf(s.Account)) > 0}, {"sessions", true}, {"apps", true},
+		{"events", p.Recovery != nil}, {"extend", p.extendable(s.Account) > 0}, {"download", true}} {
+		if part.there {
+			view.Parts = append(view.Parts, part.name)
+		}
 	}
 	p.Pages.Render(w, r, http.StatusOK, view)
 }

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -48,7 +49,13 @@ type Portal struct {
 	Namers []sso.Namer
 	// Consenters know what people agreed to.
 	Consenters []sso.Consenter
-	Logger     *slog.Logger
+	// Lifecycle says who may ask for their account to last longer, and
+	// Extensions keeps the requests; nil: nobody may.
+	Lifecycle  lifecycle.Config
+	Extensions *lifecycle.Extensions
+
+	fields []Field // see Allow
+	Logger *slog.Logger
 }
 
 var _ login.Pages = (*Portal)(nil)

@@ -87,6 +87,10 @@ func (p *Portal) refresh(r *http.Request, s *session.Session) error {
 
 // contacts are the rescue addresses of whoever is signed in.
 func (p *Portal) contacts(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	if !p.editable() {
+		p.to(w, r, "/account")
+		return
+	}
 	p.showContacts(w, r, s, p.own(r))
 }
 
@@ -108,7 +112,7 @@ func bad(alert *render.Alert) *render.Alert {
 }
 
 func (p *Portal) postContacts(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	if render.SwitchesLanguage(r) {
+	if render.SwitchesLanguage(r) || !p.editable() {
 		p.contacts(w, r, s)
 		return
 	}

@@ -58,7 +58,10 @@ func (d written) Edit(_ context.Context, id account.ID, attribute string, from, 
 	return err
 }
 
-func (d written) of(login string) account.Account { a, _ := d.Find(context.Background(), login); return a }
+func (d written) of(login string) account.Account {
+	a, _ := d.Find(context.Background(), login)
+	return a
+}
 
 // editing makes the directory of a house one that can be changed.
 func (h *house) editing() written {
@@ -206,4 +209,16 @@ func TestContacts(t *testing.T) {
 	}
 	h.store.Advance(11 * time.Minute)
 	b.post("/account/contacts", "address", "third@home.example").has(t, `action="/login"`)
+}
+
+// Where the directory takes no change, none is offered.
+func TestContactsThatCannotChange(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.signIn("alice")
+	if page := b.get("/account"); strings.Contains(page.body, "/account/contacts") {
+		t.Error("offered")
+	}
+	b.leads(b.get("/account/contacts"), "/account")
+	b.leads(b.post("/account/contacts", "address", "me@home.example"), "/account")
 }

@@ -86,6 +86,42 @@ type Contacts struct {
 	ValidUntil time.Time
 }
 
+// Profile is what people may change of their entry. It posts the fields by their
+// names.
+type Profile struct {
+	Frame
+	Fields []ProfileField
+}
+
+// ProfileField is one of them.
+type ProfileField struct {
+	Name  string
+	Label Text
+	Hint  Text
+	Kind  string // "text", "email", "url", "phone" or "choice"
+	Value string
+	// Was is the name of the hidden field that brings Before back: what the
+	// directory had when the page was shown.
+	Was, Before string
+	Choices     []ProfileChoice
+}
+
+// ProfileChoice is one value of a choice.
+type ProfileChoice struct {
+	Value string
+	Label Text
+}
+
+// Extend asks for an account to last longer. It posts why.
+type Extend struct {
+	Frame
+	Ends    time.Time
+	Months  int  // that would be added
+	Pending bool // it was asked for already
+	AskedAt time.Time
+	Why     string
+}
+
 // Page implements View.
 func (Account) Page() string     { return "account" }
 func (NewPassword) Page() string { return "account-password" }
@@ -94,9 +130,11 @@ func (Apps) Page() string        { return "account-apps" }
 func (Charter) Page() string     { return "step-charter" }
 func (Rescue) Page() string      { return "step-address" }
 func (Contacts) Page() string    { return "account-contacts" }
+func (Profile) Page() string     { return "account-data" }
+func (Extend) Page() string      { return "account-extend" }
 func (Events) Page() string      { return "account-events" }
 
-var accountViews = []View{Account{}, NewPassword{}, Sessions{}, Apps{}, Events{}, Charter{}, Rescue{}, Contacts{}}
+var accountViews = []View{Account{}, NewPassword{}, Sessions{}, Apps{}, Events{}, Charter{}, Rescue{}, Contacts{}, Profile{}, Extend{}}
 
 // The alerts of the account.
 const (
@@ -107,17 +145,20 @@ const (
 	AlertTerms           AlertKey = "terms"    // the charter must be accepted first
 	AlertConflict        AlertKey = "conflict" // changed in the meantime
 	AlertContactSaved    AlertKey = "contact_saved"
+	AlertBadValue        AlertKey = "bad_value" // no value that may stand there
+	AlertSaved           AlertKey = "saved"
+	AlertAsked           AlertKey = "asked"
 )
 
 // AccountNews are those that a redirect may name.
-var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked, AlertContactSaved}
+var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked, AlertContactSaved, AlertSaved, AlertAsked}
 
 func accountKeys() []string {
 	var keys []string
-	for _, k := range append([]AlertKey{AlertWrongCurrent, AlertTerms, AlertConflict}, AccountNews...) {
+	for _, k := range append([]AlertKey{AlertWrongCurrent, AlertTerms, AlertConflict, AlertBadValue}, AccountNews...) {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
-	for _, part := range []string{"password", "contacts", "sessions", "apps", "events"} {
+	for _, part := range []string{"password", "contacts", "data", "sessions", "apps", "events", "extend", "download"} {
 		keys = append(keys, "account."+part+".title")
 	}
 	return keys

@@ -146,6 +146,13 @@ func samples() []sample {
 			{Text: "elodie@example.org", Kind: "email"}, {Index: 1, Text: "+33639981234", Kind: "phone"}}, Instead: "1"}},
 		{"account-contacts-none", render.Contacts{Frame: render.Frame{NoDoors: true}}},
 		{"account-contacts-sent", render.Contacts{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadCode, Field: "code"}), On: []render.DeskContact{{Text: "elodie@example.org"}}, Sent: true, ValidUntil: later}},
+		{"account-data", render.Profile{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadValue, Field: "value-labeledURI"}), Fields: []render.ProfileField{
+			{Name: "value-labeledURI", Was: "was-labeledURI", Label: render.Text{"fr": "Page personnelle", "en": "Home page"}, Kind: "url", Value: "nowhere"},
+			{Name: "value-listeRouge", Was: "was-listeRouge", Label: render.Text{"": "Annuaire"}, Hint: render.Text{"": "qui vous y trouve"}, Kind: "choice", Value: "a", Before: "a",
+				Choices: []render.ProfileChoice{{Value: "a", Label: render.Text{"fr": "Tous", "en": "All"}}, {Value: "b", Label: render.Text{"fr": "Personne", "en": "Nobody"}}}}}}},
+		{"account-data-none", render.Profile{Frame: render.Frame{NoDoors: true}}},
+		{"account-extend", render.Extend{Frame: render.Frame{NoDoors: true}, Ends: grace, Months: 6}},
+		{"account-extend-pending", render.Extend{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertAsked, Good: true}), Ends: grace, Months: 6, Pending: true, AskedAt: tuesday, Why: "Ma thèse."}},
 		{"formpost", render.FormPost{Frame: moodle, Target: "https://moodle.univ-valmont.example/cas", Fields: []render.Field{{Name: "ticket", Value: "ST-1"}}}},
 		{"help", render.HelpPage{Frame: render.Frame{NoDoors: true}}},
 		{"accessibility", render.Accessibility{Frame: render.Frame{NoDoors: true}}},

@@ -62,6 +62,8 @@ type Config struct {
 	Desk         Desk          `json:"desk"`
 	// Steps stand between credentials and entering.
 	Steps portal.Steps `json:"steps"`
+	// Account is what people may do with their own account.
+	Account Account `json:"account"`
 	// Lifecycle is how accounts end, and who is told before.
 	Lifecycle lifecycle.Config `json:"lifecycle"`
 
@@ -94,6 +96,13 @@ type Signing struct {
 	// hour, better 30 days. Otherwise they are the *.pem files of Keys, which
 	// `loge keys rotate` replaces.
 	Every plugin.Duration `json:"every"`
+}
+
+// Account is what people may do with their own account, beyond what everybody
+// may.
+type Account struct {
+	// Fields are the attributes that they may change.
+	Fields portal.Fields `json:"fields"`
 }
 
 // Session is how long people stay signed in.

@@ -253,6 +253,10 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if pages.Login.Steps, err = pages.Steps(o.config.Steps); err != nil {
 		return nil, o.config.source.at("", plugin.At("steps", err))
 	}
+	if err := pages.Allow(o.config.Account.Fields); err != nil {
+		return nil, o.config.source.at("", plugin.At("account.fields", err))
+	}
+	pages.Lifecycle, pages.Extensions = o.config.Lifecycle, &lifecycle.Extensions{Store: p.store, Keys: p.keys.Ring, Audit: trail}
 	if err := pages.Check(); err != nil {
 		return nil, o.config.source.at("", err)
 	}

@@ -1,0 +1,127 @@
+package portal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/lifecycle"
+	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/portal"
+	"github.com/loge-idp/loge/pkg/render"
+)
+
+var name = render.Text{"fr": "Redirection", "en": "Forward"}
+
+// People change what the site allows, of the kind it says, and never over what
+// somebody else has written since the page was shown.
+func TestProfile(t *testing.T) {
+	h := open(t)
+	d := h.editing()
+	if err := h.portal.Allow(portal.Fields{
+		{Attribute: "mailForwardingAddress", Label: name, Type: "email"},
+		{Attribute: "spam", Label: name, Type: "choice", Choices: []portal.Choice{{Value: "low"}, {Value: "high"}}, Required: true},
+		{Attribute: "staffOnly", Label: name, Who: account.Condition{Attribute: "staff"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b := h.browser()
+	b.signIn("alice")
+	b.get("/account").has(t, "/account/data")
+	page := b.get("/account/data").is(t, http.StatusOK).has(t, `type="email"`, `value="high"`, "Redirection")
+	if strings.Contains(page.body, "staffOnly") {
+		t.Error("a field of others")
+	}
+	const forward = "value-mailForwardingAddress"
+	for _, wrong := range []string{"nobody", "a@b.example, c@d.example", "A <a@b.example>", strings.Repeat("a", 500) + "@b.example"} {
+		b.post("/account/data", forward, wrong).is(t, http.StatusUnprocessableEntity).has(t, `aria-invalid="true"`)
+	}
+	b.post("/account/data", "value-spam", "middling").is(t, http.StatusUnprocessableEntity)
+	b.post("/account/data", "value-spam", "").is(t, http.StatusUnprocessableEntity)
+	b.post("/account/data", "value-staffOnly", "yes", "value-userPassword", "yes").is(t, http.StatusSeeOther)
+	if got := d.of("alice").Attributes; len(got) != 0 {
+		t.Fatalf("written: %v", got)
+	}
+	b.leads(b.post("/account/data", forward, " me@home.example ", "was-mailForwardingAddress", ""), "/account/data?done=saved").has(t, `value="me@home.example"`)
+	if got := d.of("alice").Attributes["mailForwardingAddress"]; !slices.Equal(got, []string{"me@home.example"}) {
+		t.Fatalf("written: %v", got)
+	}
+	b.post("/account/data", forward, "mine@home.example", "was-mailForwardingAddress", "").is(t, http.StatusUnprocessableEntity).has(t, `value="me@home.example"`)
+	b.leads(b.post("/account/data", forward, "", "was-mailForwardingAddress", "me@home.example"), "/account/data?done=saved")
+	if got := d.of("alice").Attributes["mailForwardingAddress"]; len(got) != 0 {
+		t.Errorf("emptied: %v", got)
+	}
+}
+
+func TestFieldsAreChecked(t *testing.T) {
+	for place, c := range map[string]struct {
+		fields   portal.Fields
+		readOnly bool
+	}{
+		"":              {portal.Fields{{Attribute: "a", Label: name}}, true},
+		"[0].attribute": {portal.Fields{{Label: name}}, false},
+		"[1].attribute": {portal.Fields{{Attribute: "a", Label: name}, {Attribute: "a", Label: name}}, false},
+		"[0].label":     {portal.Fields{{Attribute: "a"}}, false},
+		"[0].type":      {portal.Fields{{Attribute: "a", Label: name, Type: "colour"}}, false},
+		"[0].choices":   {portal.Fields{{Attribute: "a", Label: name, Type: "choice"}}, false},
+		"[0].pattern":   {portal.Fields{{Attribute: "a", Label: name, Pattern: "("}}, false},
+		"[0].who":       {portal.Fields{{Attribute: "a", Label: name, Who: account.Condition{In: []string{"x"}}}}, false},
+	} {
+		h := open(t)
+		if !c.readOnly {
+			h.editing()
+		}
+		var wrong *plugin.Error
+		if err := h.portal.Allow(c.fields); err == nil || place != "" && (!errors.As(err, &wrong) || wrong.Path != place) {
+			t.Errorf("%s: %v", place, err)
+		}
+	}
+}
+
+// R13: who may asks for the account to last longer, and sees that it was asked.
+func TestExtend(t *testing.T) {
+	h := open(t)
+	h.portal.Lifecycle = lifecycle.Config{Grace: []lifecycle.Grace{{Who: account.Condition{Attribute: "thesis"}, Months: 12, Renewable: true}, {Months: 3}}}
+	h.portal.Extensions = &lifecycle.Extensions{Store: h.store, Keys: h.portal.Keys, Audit: audit.Log{Logger: h.portal.Logger}}
+	b := h.browser()
+	h.people.change("alice", func(a *account.Account) { a.Ends = h.store.Now().Add(60 * 24 * time.Hour) })
+	b.signIn("alice")
+	b.leads(b.get("/account/extend"), "/account")
+	b.leads(b.post("/account/extend", "why", "please"), "/account")
+	h.people.change("alice", func(a *account.Account) { a.Attributes = map[string][]string{"thesis": {"yes"}} })
+	h.store.Advance(2 * time.Minute)
+	b.get("/account").has(t, "/account/extend")
+	b.get("/account/extend").is(t, http.StatusOK).has(t, `name="why"`, "12")
+	b.leads(b.post("/account/extend", "why", " "+strings.Repeat("é", 600)), "/account/extend?done=asked").has(t, `class="note"`)
+	all, err := h.portal.Extensions.List(t.Context())
+	if err != nil || len(all) != 1 || all[0].Account != "alice" || all[0].Months != 12 || all[0].Why != strings.Repeat("é", 500) {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+// People take along what is known of them here, by credentials of just now, and
+// nothing of anybody else.
+func TestDownload(t *testing.T) {
+	h := open(t)
+	b, other := h.browser(), h.browser()
+	b.headers.Set("User-Agent", "Firefox Windows")
+	other.signIn("grace")
+	b.signIn("alice")
+	got := b.get("/account/download").is(t, http.StatusOK)
+	var c struct {
+		Account  account.Account `json:"account"`
+		Sessions []struct{ Device string }
+	}
+	if err := json.Unmarshal([]byte(got.body), &c); err != nil || c.Account.Login != "alice" || len(c.Sessions) != 1 || c.Sessions[0].Device != "Firefox, Windows" ||
+		!strings.HasPrefix(got.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("%v, %+v, %v", err, c, got.Header)
+	}
+	h.store.Advance(11 * time.Minute)
+	b.get("/account/download").has(t, `action="/login"`)
+}
