@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,9 +53,9 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.env.Login.Pages.Unavailable(w, r, err)
 		return
 	}
-	a, ok := p.addressee(form)
-	if !ok {
-		p.problem(w, r)
+	a, err := p.addressee(form)
+	if err != nil {
+		p.problem(w, r, err)
 		return
 	}
 	// What is come back to: a pushed request under its name, a signed one
@@ -198,20 +200,23 @@ func (p *provider) grantFor(c *client, s *session.Session, g grant) (code string
 
 // addressee finds out whom to answer. Where that is not certain nothing is
 // ever sent anywhere (RFC 9700 section 4.11.2).
-func (p *provider) addressee(form url.Values) (*authorization, bool) {
+func (p *provider) addressee(form url.Values) (*authorization, error) {
 	if len(form["client_id"]) != 1 || len(form["redirect_uri"]) != 1 {
-		return nil, false
+		return nil, errors.New("client_id and redirect_uri must each be given once")
 	}
 	c := p.clients[form.Get("client_id")]
 	uri := form.Get("redirect_uri")
-	if c == nil || !matches(c.RedirectURIs, uri, c.Public) {
-		return nil, false
+	if c == nil {
+		return nil, fmt.Errorf("no client is called %q", shown(form.Get("client_id")))
+	}
+	if !matches(c.RedirectURIs, uri, c.Public) {
+		return nil, fmt.Errorf("client %q has no such redirect URI: %q", c.ID, shown(uri))
 	}
 	a := &authorization{client: c, redirectURI: uri, formPost: form.Get("response_mode") == string(oidc.ResponseModeFormPost)}
 	if len(form["state"]) == 1 {
 		a.state = form.Get("state")
 	}
-	return a, true
+	return a, nil
 }
 
 // PartyAt implements sso.Namer.
@@ -329,7 +334,7 @@ func (p *provider) deny(w http.ResponseWriter, r *http.Request, a *authorization
 	if err.Description != "" {
 		answer.Set("error_description", err.Description)
 	}
-	p.record(r, "oidc.authorize", string(err.ErrorType), a.client, "")
+	p.record(r, "oidc.authorize", string(err.ErrorType), a.client, "", slog.String("why", err.Description))
 	p.answer(w, r, a, answer)
 }
 

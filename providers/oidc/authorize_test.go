@@ -134,7 +134,7 @@ func TestAccepted(t *testing.T) {
 		"locales": params("ui_locales", "xx fr", "claims_locales", "se"), "acr": params("acr_values", "1 2"),
 		"unknown": params("extra", "foobar"), "claims": params("claims", `{"userinfo":{"name":{"essential":true}}}`),
 		"scope order": params("scope", "email profile openid"), "unknown scope": params("scope", "openid else"),
-		"query": params("response_mode", "query"),
+		"query":              params("response_mode", "query"),
 		"exempted from PKCE": asX("code_challenge", "", "code_challenge_method", ""),
 	} {
 		b := r.browser()

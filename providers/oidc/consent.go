@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -109,7 +110,7 @@ func (p *provider) decided(w http.ResponseWriter, r *http.Request) {
 	var asked asking
 	plain, err := p.consentBox().Open(r.PostForm.Get(fieldAsked), "")
 	if err != nil || json.Unmarshal(plain, &asked) != nil {
-		p.problem(w, r)
+		p.problem(w, r, errors.New("the answer to a question that was not asked"))
 		return
 	}
 	s, err := p.env.Sessions.Current(r)
@@ -124,7 +125,7 @@ func (p *provider) decided(w http.ResponseWriter, r *http.Request) {
 	}
 	u, err := url.Parse(asked.URL)
 	if err != nil {
-		p.problem(w, r) // cannot be: we sealed it
+		p.problem(w, r, err) // cannot be: we sealed it
 		return
 	}
 	again := r.Clone(r.Context())
@@ -134,9 +135,9 @@ func (p *provider) decided(w http.ResponseWriter, r *http.Request) {
 		p.env.Login.Pages.Unavailable(w, r, err)
 		return
 	}
-	a, ok := p.addressee(form)
-	if !ok {
-		p.problem(w, r)
+	a, err := p.addressee(form)
+	if err != nil {
+		p.problem(w, r, err)
 		return
 	}
 	if isPushed(again.Form) {

@@ -309,7 +309,7 @@ func (w *world) serve(config oidc.Config, issuer string) *replica {
 	}
 	protocol, err := config.Open(w.t.Context(), sso.Env{
 		Issuer: issuer, Store: w.store, Directory: w.people, Login: flow, Sessions: sessions, Outbox: out, Keys: w.keys,
-		Signers: w.ring, Pages: view, Audit: log, Logger: quiet, Now: w.clock.Now, Client: http.DefaultClient,
+		Signers: w.ring, Pages: view, Audit: log, Logger: log.Logger, Now: w.clock.Now, Client: http.DefaultClient,
 	})
 	must(err)
 	protocol.Routes(mux)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,9 +31,9 @@ type departure struct {
 // With an ID token of the person who is signed in it does what it says;
 // otherwise it asks first, since any site can send a browser here.
 func (p *provider) logout(w http.ResponseWriter, r *http.Request) {
-	d, ok := p.departure(r)
-	if !ok {
-		p.problem(w, r)
+	d, err := p.departure(r)
+	if err != nil {
+		p.problem(w, r, err)
 		return
 	}
 	s, err := p.env.Sessions.Current(r)
@@ -75,9 +76,9 @@ func (p *provider) confirmation(s *session.Session) string {
 
 // confirmed is posted by the page that asks.
 func (p *provider) confirmed(w http.ResponseWriter, r *http.Request) {
-	d, ok := p.departure(r)
-	if !ok {
-		p.problem(w, r)
+	d, err := p.departure(r)
+	if err != nil {
+		p.problem(w, r, err)
 		return
 	}
 	s, err := p.env.Sessions.Current(r)
@@ -112,46 +113,56 @@ func (p *provider) loggedOut(w http.ResponseWriter, r *http.Request, d departure
 	p.env.Pages.Render(w, r, http.StatusOK, page)
 }
 
-// departure checks the parameters. It is false for what is wrong: a forged or
+// departure checks the parameters. The error says what is wrong: a forged or
 // foreign hint, a place that the client did not register.
-func (p *provider) departure(r *http.Request) (departure, bool) {
+func (p *provider) departure(r *http.Request) (departure, error) {
 	var d departure
 	form := r.Form
 	if !once(form) {
-		return d, false
+		return d, errors.New("a parameter is given twice")
 	}
 	id := form.Get("client_id")
 	if token := form.Get("id_token_hint"); token != "" {
 		h, ok := p.hint(token)
 		if !ok || id != "" && id != h.client.ID {
-			return d, false
+			return d, errors.New("id_token_hint is not an ID token of ours for this client")
 		}
 		d.hinted, id = h, h.client.ID
 	}
 	if id != "" {
 		if d.client = p.clients[id]; d.client == nil {
-			return d, false
+			return d, fmt.Errorf("no client is called %q", shown(id))
 		}
 	}
 	target := form.Get("post_logout_redirect_uri")
-	if target == "" || d.client == nil { // section 3: nobody vouches for the place
-		return d, target == ""
-	}
-	if !matches(d.client.PostLogoutRedirectURIs, target, d.client.Public) {
-		return d, false
+	switch {
+	case target == "":
+		return d, nil
+	case d.client == nil: // section 3: nobody vouches for the place
+		return d, errors.New("post_logout_redirect_uri needs an id_token_hint or a client_id")
+	case !matches(d.client.PostLogoutRedirectURIs, target, d.client.Public):
+		return d, fmt.Errorf("client %q has no such post-logout redirect URI: %q", d.client.ID, shown(target))
 	}
 	state := url.Values{}
 	if v := form.Get("state"); v != "" {
 		state.Set("state", v)
 	}
 	d.target = withQuery(target, state)
-	return d, true
+	return d, nil
 }
 
 // problem is the page of a request that can be answered to nobody but the
-// person.
-func (p *provider) problem(w http.ResponseWriter, r *http.Request) {
+// person. Why is for the log: it is the application that must be mended.
+func (p *provider) problem(w http.ResponseWriter, r *http.Request, why error) {
+	p.env.Logger.LogAttrs(r.Context(), slog.LevelWarn, "oidc: request refused", slog.String("ref", web.Reference(r)), slog.Any("error", why))
 	p.env.Pages.Render(w, r, http.StatusBadRequest, render.Problem{Kind: render.ProblemApplication, Reference: web.Reference(r)})
+}
+
+// shown is what a request brought, for the log: not its query, where secrets may
+// be, and not more than helps.
+func shown(text string) string {
+	text, _, _ = strings.Cut(text, "?")
+	return text[:min(len(text), 200)]
 }
 
 // logoutTokenLife bounds a logout token (OWASP ASVS 10.5.5).

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -146,8 +147,8 @@ func (p *provider) Routes(m *web.Mux) {
 // asGet sends a browser that posts to the same request by GET.
 func (p *provider) asGet(path string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ParseForm() != nil {
-			p.problem(w, r)
+		if err := r.ParseForm(); err != nil {
+			p.problem(w, r, err)
 			return
 		}
 		redirect(w, withQuery(p.env.Issuer+path, r.Form))
@@ -251,8 +252,8 @@ func (p *provider) document(body []byte) http.Handler {
 	})
 }
 
-func (p *provider) record(r *http.Request, action, result string, c *client, id account.ID) {
-	e := audit.Event{Action: action, Result: result, Account: id, Address: web.ClientAddr(r).String()}
+func (p *provider) record(r *http.Request, action, result string, c *client, id account.ID, detail ...slog.Attr) {
+	e := audit.Event{Action: action, Result: result, Account: id, Address: web.ClientAddr(r).String(), Detail: detail}
 	if c != nil {
 		e.Party = c.ID
 	}

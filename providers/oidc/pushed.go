@@ -82,8 +82,8 @@ func (p *provider) pushable(r *http.Request, c *client, form url.Values) (url.Va
 			return nil, refused
 		}
 	}
-	a, ok := p.addressee(form)
-	if !ok {
+	a, err := p.addressee(form)
+	if err != nil {
 		return nil, badRequest("redirect_uri is not one of the client's")
 	}
 	a.pushed = pushedPrefix
