@@ -91,7 +91,7 @@ func (p *Portal) account(w http.ResponseWriter, r *http.Request, s *session.Sess
 		name  string
 		there bool
 	}{{"password", p.Recovery != nil}, {"contacts", p.Recovery != nil && p.editable()}, {"data", len(p.fieldsOf(s.Account)) > 0}, {"sessions", true}, {"apps", true},
-		{"events", p.Recovery != nil}, {"extend", p.extendable(s.Account) > 0}, {"download", true}} {
+		{"events", p.Recovery != nil}, {"extend", p.extendable(s.Account) > 0}, {"establishment", p.several(s)}, {"download", true}} {
 		if part.there {
 			view.Parts = append(view.Parts, part.name)
 		}

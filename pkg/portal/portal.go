@@ -47,6 +47,8 @@ type Portal struct {
 	Keys     *secret.Keyring
 	// Namers know to which application a local URL leads.
 	Namers []sso.Namer
+	// Establishments, when set, are those between which people may change.
+	Establishments *login.Establishments
 	// Consenters know what people agreed to.
 	Consenters []sso.Consenter
 	// Lifecycle says who may ask for their account to last longer, and
@@ -74,6 +76,9 @@ func (p *Portal) Routes(m *web.Mux) {
 	page("GET /help", p.help)
 	page("GET /accessibilite", p.accessibility)
 	p.accountRoutes(m)
+	if p.Establishments != nil {
+		p.establishmentRoutes(m)
+	}
 	if p.Recovery != nil {
 		page("GET /recover", p.identify(recovery.Reset))
 		page("POST /recover", p.postIdentify(recovery.Reset))

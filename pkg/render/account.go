@@ -158,7 +158,7 @@ func accountKeys() []string {
 	for _, k := range append([]AlertKey{AlertWrongCurrent, AlertTerms, AlertConflict, AlertBadValue}, AccountNews...) {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
-	for _, part := range []string{"password", "contacts", "data", "sessions", "apps", "events", "extend", "download"} {
+	for _, part := range []string{"password", "contacts", "data", "sessions", "apps", "events", "extend", "establishment", "download"} {
 		keys = append(keys, "account."+part+".title")
 	}
 	return keys

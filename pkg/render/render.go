@@ -97,7 +97,7 @@ func Open(config Config) (*Pages, error) {
 		if p.sets[lang], err = p.parse(layers, lang); err != nil {
 			return nil, fmt.Errorf("templates: %w", err)
 		}
-		for _, view := range slices.Concat(pageViews, deskViews, accountViews) {
+		for _, view := range slices.Concat(pageViews, deskViews, accountViews, establishmentViews) {
 			if _, ok := p.sets[lang].pages[view.Page()]; !ok {
 				return nil, fmt.Errorf("templates: pages/%s.html: is missing", view.Page())
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/lifecycle"
+	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/portal"
@@ -64,6 +65,9 @@ type Config struct {
 	Steps portal.Steps `json:"steps"`
 	// Account is what people may do with their own account.
 	Account Account `json:"account"`
+	// Establishments are those of a network of schools between which people may
+	// change.
+	Establishments login.Network `json:"establishments"`
 	// Lifecycle is how accounts end, and who is told before.
 	Lifecycle lifecycle.Config `json:"lifecycle"`
 
@@ -181,6 +185,9 @@ func (c Config) check() (Config, error) {
 	}
 	if err := c.Recovery.Password.Validate(); err != nil {
 		return c, c.source.at("recovery.password", err)
+	}
+	if err := c.Establishments.Validate(); err != nil {
+		return c, c.source.at("", plugin.At("establishments", err))
 	}
 	if err := c.Lifecycle.Validate(); err != nil {
 		return c, c.source.at("", plugin.At("lifecycle", err))

@@ -250,6 +250,9 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if pages.Recovery, err = o.recovery(ctx, p, sessions, post, trail); err != nil {
 		return nil, err
 	}
+	if pages.Establishments, err = o.establishments(p.directory, pages.Login); err != nil {
+		return nil, err
+	}
 	if pages.Login.Steps, err = pages.Steps(o.config.Steps); err != nil {
 		return nil, o.config.source.at("", plugin.At("steps", err))
 	}
