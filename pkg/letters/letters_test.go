@@ -24,8 +24,11 @@ import (
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/providers/memory"
 	"github.com/loge-idp/loge/providers/recovery/activationcode"
+	"github.com/loge-idp/loge/providers/redis"
+	"github.com/loge-idp/loge/providers/redis/redistest"
 )
 
 const issuer = "https://login.lycee-veil.example"
@@ -40,7 +43,10 @@ type world struct {
 }
 
 // open makes a press over a directory; the school of the fixtures when nil.
-func open(t testing.TB, d directory.Directory) (w world) {
+func open(t testing.TB, d directory.Directory) (w world) { return openOn(t, d, nil) }
+
+// openOn is open with a store, one inside the process when nil.
+func openOn(t testing.TB, d directory.Directory, kept store.Store) (w world) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -64,8 +70,11 @@ func open(t testing.TB, d directory.Directory) (w world) {
 	must(err)
 	w.log = &bytes.Buffer{}
 	keys := secret.RandomKeyring()
-	flow := &recovery.Flow{Store: w.store, Directory: d, Keys: keys, Methods: []recovery.Method{method}, Pages: pages, Link: issuer + "/recover/link?t=",
-		Outbox: &outbox.Outbox{Store: w.store, Box: keys.Box("outbox")}, Limits: recovery.DefaultLimits(),
+	if kept == nil {
+		kept = w.store
+	}
+	flow := &recovery.Flow{Store: kept, Directory: d, Keys: keys, Methods: []recovery.Method{method}, Pages: pages, Link: issuer + "/recover/link?t=",
+		Outbox: &outbox.Outbox{Store: kept, Box: keys.Box("outbox")}, Limits: recovery.DefaultLimits(),
 		Audit: audit.Log{Logger: slog.New(slog.NewTextHandler(w.log, nil))}, Now: w.store.Now}
 	w.press = &letters.Press{Recovery: flow, Pages: pages, Home: issuer + "/activate", Lost: issuer + "/recover"}
 	return w
@@ -285,14 +294,19 @@ func (c *crowd) Search(_ context.Context, _ directory.Query, each func(account.A
 	return nil
 }
 
-// BenchmarkPDF says how much memory letters take while they are printed: the
-// heap that is in use at its highest, which is what must not grow without
-// bounds.
+// BenchmarkPDF says how much memory letters take while they are printed, with
+// a Redis of its own: the heap that is in use at its highest, which is what must
+// not grow without bounds.
 func BenchmarkPDF(b *testing.B) {
+	server := redistest.Start(b)
+	kept, err := (&redis.Config{Topology: "single", Addresses: []string{server.Addr}}).Open(b.Context(), struct{}{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, n := range []int{500, 5000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
-				w := open(b, &crowd{n: n})
+				w := openOn(b, &crowd{n: n}, kept)
 				to, err := letters.Search(b.Context(), w.press.Recovery.Directory, directory.Query{}, "class")
 				if err != nil {
 					b.Fatal(err)

@@ -1,6 +1,7 @@
 package desk_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/sms"
 )
 
 // people are the accounts of the fixtures by their numbers.
@@ -185,6 +187,32 @@ func TestCodeReadBack(t *testing.T) {
 	if strings.Contains(s.log.String(), code) || strings.Contains(s.log.String(), "legoff@example.org") {
 		t.Error("the log holds what it must not")
 	}
+}
+
+// phones is a gateway that keeps what it is given.
+type phones chan sms.Message
+
+func (p phones) Send(_ context.Context, m sms.Message) error {
+	p <- m
+	return m.Check()
+}
+
+// A code can go to a mobile on file too, where the site sends text messages.
+func TestCodeByText(t *testing.T) {
+	s := open(t, issuer, rules(true, false))
+	b := s.as("nadia.adml")
+	place := b.place("karim.haddad")
+	b.post(place, "do", "send", "contact", "1").is(t, 400)
+	gateway := make(phones, 1)
+	s.desk.SMS = gateway
+	b.get(place).is(t, 200, "Envoyer un code à ••••\u00a008")
+	b.post(place, "do", "send", "contact", "1").is(t, 303)
+	m := <-gateway
+	if m.To != "+33639980108" {
+		t.Errorf("to %s", m.To)
+	}
+	code := regexp.MustCompile(`#(\d{6})`).FindStringSubmatch(m.Text)
+	b.post(place, "do", "code", "code", code[1]).is(t, 303)
 }
 
 // What a caller knows is compared, and never shown.
