@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/throttle"
@@ -43,6 +46,22 @@ func (f *Flow) openChange(sealed, id string) (c Change, err error) {
 		err = json.Unmarshal(plain, &c)
 	}
 	return c, err
+}
+
+func (f *Flow) sealBefore(a account.Account) string {
+	plain, err := json.Marshal(a.Contacts)
+	if err != nil {
+		panic(err) // texts
+	}
+	return f.Keys.Box("recovery contact").Seal(plain, string(a.ID))
+}
+
+func (f *Flow) openBefore(sealed string, who account.ID) (contacts []account.Contact, err error) {
+	plain, err := f.Keys.Box("recovery contact").Open(sealed, string(who))
+	if err == nil {
+		err = json.Unmarshal(plain, &contacts)
+	}
+	return contacts, err
 }
 
 // BeginContact has the new address prove itself: a code goes there and nowhere
@@ -117,12 +136,18 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "ok", Account: who.ID, Actor: by, Address: address,
 		Detail: []slog.Attr{slog.String("to", maskOf(c.To))}})
 	token, record := f.undos().Issue(store.Key{}, nil)
-	record.Fields = store.Fields{fieldAccount: string(who.ID), fieldNew: f.sealChange(c, string(who.ID))}
+	at := strconv.FormatInt(f.now().UnixNano(), 10)
+	record.Fields = store.Fields{fieldAccount: string(who.ID), fieldBefore: f.sealBefore(who), fieldSent: at}
 	notices, err := f.notices(who, note{Kind: NoticeContact, Login: who.Login, Language: who.Language, At: f.now().Unix(), Masked: maskOf(c.To), Token: token}, record.Key.Name)
 	if err != nil {
 		return err
 	}
-	ops := append(append(notices, record), f.note(who.ID, Event{ID: record.Key.Name, At: f.now(), Result: string(NoticeContact), To: maskOf(c.To), By: by})...)
+	changes, entry := changesKey(who.ID), store.Fields{record.Key.Tag + " " + record.Key.Name: at}
+	ops := append(notices, record,
+		&store.Create{Key: changes, Fields: entry, TTL: undoLife},
+		&store.Read{Key: changes, Extend: undoLife},
+		&store.Write{Key: changes, Fields: entry})
+	ops = append(ops, f.note(who.ID, Event{ID: record.Key.Name, At: f.now(), Result: string(NoticeContact), To: maskOf(c.To), By: by})...)
 	if c.From != (account.Contact{}) { // what one more address adds to ends nothing
 		ops = append(ops, f.Forget(who.ID)...)
 	}
@@ -228,10 +253,13 @@ func (f *Flow) Undoable(ctx context.Context, token string) (bool, error) {
 	return read.Fields != nil, err
 }
 
-// UndoContact takes a change of contact back: the old address stands again, and
-// what was begun meanwhile ends, sessions too. Errors: ErrNoProof,
-// directory.ErrConflict when the contact changed again since, or one that wraps
-// directory.ErrUnavailable or store.ErrUnavailable.
+// UndoContact takes a change of contact back, and all that followed it: whoever
+// took an account over changes its addresses more than once, so that the first
+// message must not be worth less than the last. The addresses stand as before
+// the change, and what was begun meanwhile ends: messages about later changes,
+// attempts, sessions. Errors: ErrNoProof, directory.ErrConflict when the contact
+// is being changed at this moment, or one that wraps directory.ErrUnavailable or
+// store.ErrUnavailable.
 func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
 	take, err := f.undos().Redeem(ctx, token)
 	if err != nil {
@@ -241,22 +269,85 @@ func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
 		return ErrNoProof
 	}
 	who := account.ID(take.Fields[fieldAccount])
-	c, err := f.openChange(take.Fields[fieldNew], string(who))
+	before, err := f.openBefore(take.Fields[fieldBefore], who)
 	if err != nil {
 		return ErrNoProof
 	}
-	editor, ok := f.Directory.(directory.Editor)
-	if !ok {
-		return ErrNoProof
-	}
-	if err := editor.Replace(ctx, who, c.To, c.From); err != nil {
+	if err := f.restore(ctx, who, before); err != nil {
 		k, _ := f.undos().Key(token)
 		again := &store.Create{Key: k, Fields: take.Fields, TTL: max(take.TTL, time.Minute), Replace: true}
 		return errors.Join(err, f.Store.Do(ctx, again))
 	}
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "undone", Account: who, Address: address})
-	if err := f.Store.Do(ctx, f.Forget(who)...); err != nil {
+	later, err := f.changesAfter(ctx, who, take.Fields[fieldSent])
+	if err != nil {
+		return err
+	}
+	if err := f.Store.Do(ctx, append(later, f.Forget(who)...)...); err != nil {
 		return err
 	}
 	return f.Sessions.EndAll(ctx, who)
+}
+
+// restore makes the rescue addresses those that there were.
+func (f *Flow) restore(ctx context.Context, who account.ID, before []account.Contact) error {
+	editor, ok := f.Directory.(directory.Editor)
+	if !ok {
+		return ErrNoProof
+	}
+	a, err := f.Directory.Get(ctx, who)
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return ErrNoProof
+	case err != nil:
+		return err
+	}
+	lost, new := without(before, a.Contacts), without(a.Contacts, before)
+	for _, old := range lost {
+		var instead account.Contact // zero: none took its place
+		if i := slices.IndexFunc(new, func(c account.Contact) bool { return c.Kind == old.Kind }); i >= 0 {
+			instead = new[i]
+			new = slices.Delete(new, i, i+1)
+		}
+		if err := editor.Replace(ctx, who, instead, old); err != nil {
+			return err
+		}
+	}
+	for _, c := range new {
+		if err := editor.Replace(ctx, who, c, account.Contact{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// without are those contacts that are not among others.
+func without(contacts, others []account.Contact) (out []account.Contact) {
+	for _, c := range contacts {
+		if !slices.ContainsFunc(others, func(o account.Contact) bool { return o.Kind == c.Kind && o.Value == c.Value }) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// changesKey is that of the record which lists an account's changes that can be
+// taken back, with the time of each.
+func changesKey(id account.ID) store.Key {
+	return store.Key{Tag: "u-" + secret.Hash(string(id))[:22], Name: "changes"}
+}
+
+// changesAfter are the operations by which the messages about later changes are
+// worth nothing any more.
+func (f *Flow) changesAfter(ctx context.Context, who account.ID, at string) (ops []store.Op, err error) {
+	read := &store.Read{Key: changesKey(who)}
+	if err := f.Store.Do(ctx, read); err != nil {
+		return nil, err
+	}
+	for name, when := range read.Fields {
+		if tag, name, ok := strings.Cut(name, " "); ok && when > at { // of one length until the year 2286
+			ops = append(ops, &store.Delete{Tag: tag, Names: []string{name}})
+		}
+	}
+	return ops, nil
 }

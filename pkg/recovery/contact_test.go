@@ -45,7 +45,9 @@ func (d wide) Replace(_ context.Context, id account.ID, from, to account.Contact
 		}
 		if i := slices.Index(a.Contacts, from); i >= 0 {
 			a.Contacts, err = slices.Clone(a.Contacts), nil
-			a.Contacts[i] = to
+			if a.Contacts[i] = to; to == (account.Contact{}) {
+				a.Contacts = slices.Delete(a.Contacts, i, i+1)
+			}
 		}
 	})
 	return err
@@ -141,22 +143,97 @@ func TestContactProofIsForContactsOnly(t *testing.T) {
 	}
 }
 
+// told returns the tokens of the notices of changed addresses, by address.
+func (w *world) told(t *testing.T) map[string]string {
+	t.Helper()
+	w.settled(t)
+	tokens := map[string]string{}
+	for len(w.mails) > 0 {
+		m := <-w.mails
+		if _, token, ok := strings.Cut(m.Text, "undo?t="); ok {
+			tokens[m.To], _, _ = strings.Cut(token, "\n")
+		}
+	}
+	return tokens
+}
+
+// racing is a directory in which somebody else is always faster.
+type racing struct{ wide }
+
+func (racing) Replace(context.Context, account.ID, account.Contact, account.Contact) error {
+	return directory.ErrConflict
+}
+
 // An edit that lost its race changes nothing, and keeps the way back good.
 func TestUndoConflict(t *testing.T) {
-	w, change, begun, code := changing(t)
+	w, _, begun, code := changing(t)
 	if _, err := w.flow.CompleteContact(t.Context(), "id-alice", recovery.Reply{Attempt: begun.Attempt, Code: code, Source: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	_, token, _ := strings.Cut((<-w.mails).Text, "undo?t=")
-	token, _, _ = strings.Cut(token, "\n")
-	if err := (wide{w.people}).Replace(t.Context(), "id-alice", change.To, account.Contact{Kind: account.Email, Value: "third@home.example"}); err != nil {
-		t.Fatal(err)
-	}
+	token := w.told(t)["a@home.example"]
+	w.flow.Directory = racing{wide{w.people}}
 	if err := w.flow.UndoContact(t.Context(), token, ""); !errors.Is(err, directory.ErrConflict) {
 		t.Errorf("%v", err)
 	}
 	if good, err := w.flow.Undoable(t.Context(), token); err != nil || !good {
 		t.Errorf("%v, %v", good, err)
+	}
+}
+
+// R25: for 72 hours the old address takes changes back however often they were
+// repeated since, and what the thief was sent about them takes nothing back.
+func TestUndoOfSeveralChanges(t *testing.T) {
+	mailbox := func(value string) account.Contact { return account.Contact{Kind: account.Email, Value: value, Label: "SECOURS"} }
+	home := account.Contact{}
+	for name, changes := range map[string]func(thief, second account.Contact) []recovery.Change{
+		"replaced twice": func(thief, second account.Contact) []recovery.Change {
+			return []recovery.Change{{From: home, To: thief}, {From: thief, To: second}}
+		},
+		"removed and added": func(thief, second account.Contact) []recovery.Change {
+			return []recovery.Change{{From: home, To: thief}, {From: thief}, {To: second}}
+		},
+		"added, the old one removed": func(thief, second account.Contact) []recovery.Change {
+			return []recovery.Change{{To: thief}, {From: home}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t)
+			w.flow.Directory, w.flow.Undo = wide{w.people}, "https://login.example/recover/undo?t="
+			before := w.people.accounts["alice"].Contacts
+			home = before[0]
+			var tokens []map[string]string
+			for _, c := range changes(mailbox("thief@evil.example"), mailbox("second@evil.example")) {
+				if err := w.flow.ReplaceContact(t.Context(), w.people.accounts["alice"], c, "", ""); err != nil {
+					t.Fatal(err)
+				}
+				tokens = append(tokens, w.told(t))
+				w.advance(time.Second)
+			}
+			if err := w.flow.UndoContact(t.Context(), tokens[0][home.Value], ""); err != nil {
+				t.Fatal(err)
+			}
+			values := func() (out []string) {
+				for _, c := range w.people.accounts["alice"].Contacts {
+					out = append(out, c.Value)
+				}
+				slices.Sort(out)
+				return out
+			}
+			want := []string{before[0].Value, before[1].Value}
+			if got := values(); !slices.Equal(got, want) {
+				t.Errorf("the addresses are %v, were %v", got, want)
+			}
+			for _, later := range tokens[1:] {
+				for to, token := range later {
+					if err := w.flow.UndoContact(t.Context(), token, ""); !errors.Is(err, recovery.ErrNoProof) {
+						t.Errorf("a later message, to %s: %v", to, err)
+					}
+				}
+			}
+			if got := values(); !slices.Equal(got, want) {
+				t.Errorf("the addresses are %v, were %v", got, want)
+			}
+		})
 	}
 }
 

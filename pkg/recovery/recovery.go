@@ -113,6 +113,7 @@ const (
 	fieldSent     = "sent"
 	fieldTo       = "to"     // a hash of the contact that was chosen
 	fieldNew      = "new"    // Contact: the change, sealed
+	fieldBefore   = "before" // of a change of contact: the contacts as they were, sealed
 	fieldFamily   = "family" // the attempts of one message for several accounts
 	fieldBatch    = "batch"
 	fieldUsed     = "used"
