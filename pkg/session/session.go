@@ -225,9 +225,10 @@ func (m *Manager) sid(k store.Key) string {
 	return m.Keys.Deriver("session sid").Text(22, k.Tag, k.Name)
 }
 
-// maxVisits bounds what a session remembers, so that one which lasts for weeks
-// stays quick to read. Of more the oldest hear nothing of the end; their
-// tickets are long since spent.
+// maxVisits bounds what a session remembers of one protocol, so that one which
+// lasts for weeks stays quick to read, and none of another is forgotten for it.
+// Of more the oldest hear nothing of the end; their tickets are long since
+// spent.
 const maxVisits = 300
 
 // Visit records that the session was used to sign in at a relying party. The
@@ -238,18 +239,19 @@ func (m *Manager) Visit(s *Session, name string, v Visit) {
 	if err != nil {
 		panic(err) // texts only
 	}
-	key := visitValue + v.Protocol + ":" + secret.Hash(name)[:12]
+	ofProtocol := visitValue + v.Protocol + ":"
+	key := ofProtocol + secret.Hash(name)[:12]
 	s.record.Values[key] = m.visitBox().Seal(plain, key)
 	visits := 0
 	for k := range s.record.Values {
-		if name, ok := k.(string); ok && strings.HasPrefix(name, visitValue) {
+		if name, ok := k.(string); ok && strings.HasPrefix(name, ofProtocol) {
 			visits++
 		}
 	}
 	if visits > maxVisits {
 		all, oldest := m.visitsByKey(s.record), key
 		for k, v := range all {
-			if v.At < all[oldest].At {
+			if v.Protocol == all[oldest].Protocol && v.At < all[oldest].At {
 				oldest = k
 			}
 		}

@@ -476,10 +476,11 @@ func TestRememberChanges(t *testing.T) {
 }
 
 // A session that lasts for weeks stays quick to read, and the latest parties
-// hear of its end.
+// of each protocol hear of its end.
 func TestVisitsAreBounded(t *testing.T) {
 	w := open(t)
 	s := w.current(w.signIn("", alice, false).Value)
+	w.Visit(s, "first", session.Visit{Protocol: "oidc", Party: "1000"})
 	for i := range 320 {
 		w.clock.Advance(time.Second)
 		w.Visit(s, strconv.Itoa(i), session.Visit{Protocol: "cas", Party: strconv.Itoa(i)})
@@ -493,7 +494,7 @@ func TestVisitsAreBounded(t *testing.T) {
 		parties = append(parties, n)
 	}
 	slices.Sort(parties)
-	if len(parties) != 300 || parties[0] != 20 || parties[299] != 319 {
+	if len(parties) != 301 || parties[0] != 20 || parties[299] != 319 || parties[300] != 1000 {
 		t.Errorf("%d visits, from %d", len(parties), parties[0])
 	}
 }

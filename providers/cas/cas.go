@@ -68,7 +68,7 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 		config:   *c,
 		services: services,
 		issued:   book("st", "ST-", ticketTTL),
-		proxied:  book("pt", "PT-", ticketTTL),
+		proxies:  book("pt", "PT-", ticketTTL),
 		granting: book("pgt", "PGT-", grantingTTL),
 		sessions: book("tgt", "TGT-", grantingTTL),
 	}
@@ -76,12 +76,18 @@ func (c *Config) Open(_ context.Context, env sso.Env) (sso.Protocol, error) {
 		p.parties = append(p.parties, s.RelyingParty)
 	}
 	env.Farewells(name, p.farewell)
+	env.Farewells(proxied, p.farewell)
 	env.Login.Farewells = append(env.Login.Farewells, p.frontChannel)
 	return p, nil
 }
 
-// name is that of the protocol, in visits and farewells.
-const name = "cas"
+// The names of the protocol in visits and farewells. What a proxy enters, often
+// hundreds of times in a session, is kept apart: it must not push out what the
+// person entered.
+const (
+	name    = "cas"
+	proxied = "cas proxied"
+)
 
 const (
 	// ticketTTL is how long a service has to come and validate. CAS 3.0.3
@@ -98,7 +104,7 @@ type protocol struct {
 	config   Config
 	services *registry.Registry
 	issued   ticket.Book // to services, by way of the browser
-	proxied  ticket.Book // to services, by way of another one
+	proxies  ticket.Book // to services, by way of another one
 	granting ticket.Book // to proxies
 	sessions ticket.Book // to programs that signed somebody in
 	parties  []sso.RelyingParty

@@ -27,8 +27,8 @@ const (
 )
 
 // visit has the session remember a ticket of a service that wants to know the
-// end.
-func (p *protocol) visit(s *session.Session, a ask, ticket string) {
+// end. The way it was entered, as name or proxied, has a bound of its own.
+func (p *protocol) visit(s *session.Session, a ask, ticket, way string) {
 	data := map[string]string{visitTicket: ticket, visitURL: a.service.Bare()}
 	if to := a.party.Logout.URL; to != "" {
 		data[visitURL] = to
@@ -39,7 +39,7 @@ func (p *protocol) visit(s *session.Session, a ask, ticket string) {
 	case registry.FrontChannel:
 		data[visitFront] = "yes"
 	}
-	p.env.Sessions.Visit(s, ticket, session.Visit{Protocol: name, Party: a.party.Name, Data: data})
+	p.env.Sessions.Visit(s, ticket, session.Visit{Protocol: way, Party: a.party.Name, Data: data})
 }
 
 // farewell posts the LogoutRequest for one ticket (CAS 3.0.3 section 2.3.3).
@@ -78,7 +78,7 @@ func withoutURL(err error) error {
 func (p *protocol) frontChannel(s *session.Session) []string {
 	var out []string
 	for _, v := range p.env.Sessions.Visits(s) {
-		if v.Protocol != name || v.Data[visitFront] == "" {
+		if v.Protocol != name && v.Protocol != proxied || v.Data[visitFront] == "" {
 			continue
 		}
 		to, err := url.Parse(v.Data[visitURL])

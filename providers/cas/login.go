@@ -121,7 +121,7 @@ func (p *protocol) send(w http.ResponseWriter, r *http.Request, a ask, s *sessio
 func (p *protocol) issue(w http.ResponseWriter, r *http.Request, a ask, s *session.Session) (ticket string, ok bool) {
 	under := p.env.Sessions.Under(s)
 	ticket, create := p.issued.Issue(under, p.assert(a, s, under).fields())
-	p.visit(s, a, ticket)
+	p.visit(s, a, ticket, name)
 	if !p.commit(w, r, s, create) {
 		return "", false
 	}

@@ -152,8 +152,8 @@ func (p *protocol) proxyTicket(r *http.Request, pgt, target string) (ticket stri
 	}
 	told := p.assert(a, s, under)
 	told.Proxies = granted.Proxies
-	ticket, create := p.proxied.Issue(key, told.fields())
-	p.visit(s, a, ticket)
+	ticket, create := p.proxies.Issue(key, told.fields())
+	p.visit(s, a, ticket, proxied)
 	if err := p.env.Sessions.Commit(r.Context(), nil, s, create); err != nil {
 		return "", nil, err
 	}

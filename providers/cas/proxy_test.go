@@ -421,3 +421,24 @@ func TestProxyLeavesTheCookie(t *testing.T) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
+
+// However often a proxy calls on, the services that the person entered hear of
+// the end (R-CAS-16).
+func TestProxiesForgetNobody(t *testing.T) {
+	front, back := newProxy(t), newProxy(t)
+	h := openConfig(t, cas.Config{PrivateCallbacks: true, Services: []cas.Service{front.service("Portal"), back.service("Mail")}})
+	back.ended = make(chan string, 400)
+	b := h.browser()
+	pgt := h.grantingTicket(b, front)
+	entered := b.get("/cas/login", "service", front.app()+"/other").ticket()
+	h.clock.Advance(time.Second)
+	for range 305 {
+		if ticket, code := h.proxyTicket("pgt", pgt, "targetService", back.app()); ticket == "" {
+			t.Fatal(code)
+		}
+	}
+	h.runOutbox()
+	b.get("/cas/logout")
+	for next(t, front.ended) != entered {
+	}
+}

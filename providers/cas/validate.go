@@ -116,9 +116,9 @@ func (p *protocol) unavailable(w http.ResponseWriter, r *http.Request, in format
 // there is one attempt, whatever its outcome (section 3.1.1). The error says
 // that nothing is known.
 func (p *protocol) redeem(r *http.Request, takes tickets, given map[string]string) (a assertion, iou string, failed *failure, err error) {
-	book, isProxied := p.issued, strings.HasPrefix(given["ticket"], p.proxied.Prefix)
+	book, isProxied := p.issued, strings.HasPrefix(given["ticket"], p.proxies.Prefix)
 	if isProxied {
-		book = p.proxied
+		book = p.proxies
 	}
 	take, err := book.Redeem(r.Context(), given["ticket"])
 	if err != nil {
