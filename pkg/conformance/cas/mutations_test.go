@@ -114,7 +114,7 @@ var mutations = []mutation{
 	{name: "renew is refused as an unknown ticket", fails: []string{"V7.3"}},
 	{name: "renew is always refused", fails: []string{"V1.4", "V7.2"}},
 	{name: "a proxy ticket is somebody else's", fails: []string{"Q1.2"}},
-	{name: "/validate says ok", fails: []string{"G1.1", "V1.1", "V1.2", "V1.3", "V1.4", "V2.1", "V3.1", "R5.1"}},
+	{name: "/validate says ok", fails: []string{"G1.1", "V1.1", "V1.2", "V1.3", "V1.4", "V2.1", "V3.1", "R5.1"}, only: []string{"G1", "V1", "V2", "V3", "R5"}}, // T-ST.2 notices when /validate is the first of its twenty
 	{name: "/validate says yes to everything", fails: []string{"G1.1", "V1.2", "V1.3", "V1.4", "V2.1", "V3.1", "T-ST.2"}},
 	{name: "/validate refuses by 403", fails: []string{"G4.1"}},
 	{name: "/validate has one line", fails: []string{"V3.1"}},
