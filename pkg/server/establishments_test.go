@@ -169,7 +169,7 @@ func (n *network) enter() (ticket, sid, byCAS, byOIDC, refresh string) {
 	_, answer, _ := n.ask("/cas/p3/serviceValidate?service="+url.QueryEscape(n.app+"/x")+"&ticket="+ticket, nil)
 	byCAS = between(answer, "<cas:establishment>", "<")
 
-	_, page, to = n.ask("/oidc/authorize?response_type=code&client_id=notes&scope=openid+offline_access&state=s&redirect_uri="+url.QueryEscape(n.app+"/cb"), nil)
+	_, page, to = n.ask("/oidc/authorize?response_type=code&client_id=notes&scope=openid&state=s&redirect_uri="+url.QueryEscape(n.app+"/cb"), nil)
 	if to == nil {
 		n.t.Fatal("no code: " + page)
 	}
@@ -206,8 +206,8 @@ func TestChangeOfEstablishment(t *testing.T) {
 	n := newNetwork(t)
 	n.signIn("lea.dalmeida")
 	ticket, sid, byCAS, byOIDC, refresh := n.enter()
-	if byCAS != "0990010Y" || byOIDC != "0990010Y" {
-		t.Fatalf("before: %q, %q", byCAS, byOIDC)
+	if byCAS != "0990010Y" || byOIDC != "0990010Y" || refresh == "<nil>" {
+		t.Fatalf("before: %q, %q, %q", byCAS, byOIDC, refresh)
 	}
 	if _, page, _ := n.ask("/account", nil); !strings.Contains(page, "/account/establishment") {
 		t.Error("the page of the account does not lead there")
@@ -240,7 +240,7 @@ func TestChangeOfEstablishment(t *testing.T) {
 	if !told["cas "+ticket] || !told["oidc "+sid] {
 		t.Errorf("told: %v", told)
 	}
-	if tokens := n.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}); refresh != "<nil>" && tokens["error"] != "invalid_grant" {
+	if tokens := n.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}); tokens["error"] != "invalid_grant" {
 		t.Errorf("the old refresh token: %v", tokens)
 	}
 	_, newSID, byCAS, byOIDC, _ := n.enter() // without signing in
