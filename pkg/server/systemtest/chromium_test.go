@@ -32,7 +32,7 @@ type window struct {
 }
 
 // newWindow opens a window that ends with the test.
-func newWindow(t *testing.T, name string, width int64, keyboard, scripts bool) *window {
+func newWindow(t *testing.T, name string, width int64, keyboard, scripts bool, more ...chromedp.ExecAllocatorOption) *window {
 	t.Helper()
 	if _, err := exec.LookPath("chromium"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -41,6 +41,7 @@ func newWindow(t *testing.T, name string, width int64, keyboard, scripts bool) *
 		t.Skip("no chromium: apt-get install chromium")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU)
+	options = append(options, more...)
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
@@ -48,7 +49,7 @@ func newWindow(t *testing.T, name string, width int64, keyboard, scripts bool) *
 	if err := chromedp.Do(ctx); err != nil { // the first use starts it, and must not have the deadline
 		t.Fatal(err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	w := &window{t: t, ctx: ctx, name: name, keyboard: keyboard}
 	w.do(chromedp.EmulateViewport(width, 800), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -58,10 +59,15 @@ func newWindow(t *testing.T, name string, width int64, keyboard, scripts bool) *
 	return w
 }
 
+// patience is how long a page may keep what a step waits for.
+const patience = 20 * time.Second
+
 func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
-	if err := chromedp.Do(w.ctx, steps...); err != nil {
-		w.t.Fatal(err)
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		w.t.Fatalf("%v, on the page:\n%s", err, evaluate[string](w, `location.href + "\n" + document.body.innerText`))
 	}
 }
 
@@ -140,8 +146,10 @@ func (w *window) press(selector string) {
 		w.reach(selector)
 		step = chromedp.KeyEvent(kb.Enter)
 	}
-	if _, err := chromedp.RunResponse(w.ctx, step); err != nil {
-		w.t.Fatalf("%s: %v", selector, err)
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, step); err != nil {
+		w.t.Fatalf("%s: %v, on the page:\n%s", selector, err, evaluate[string](w, `location.href + "\n" + document.body.innerText`))
 	}
 	w.look()
 }

@@ -128,9 +128,13 @@ var (
 // newServers starts a world without processes of ours.
 func newServers(t testing.TB, tree slapdtest.Tree, configuration string) *world {
 	t.Helper()
+	return newServersWith(t, []slapdtest.Tree{tree}, configuration)
+}
+
+func newServersWith(t testing.TB, trees []slapdtest.Tree, configuration string) *world {
+	t.Helper()
 	w := &world{
-		slapd: slapdtest.Start(t, slapdtest.Options{
-			Schema: fixtures.Schema, Index: fixtures.Index, Trees: []slapdtest.Tree{tree}, TLS: true}),
+		slapd:  slapdtest.Start(t, slapdtest.Options{Schema: fixtures.Schema, Index: fixtures.Index, Trees: trees, TLS: true}),
 		redis:  redistest.Start(t),
 		folder: t.TempDir(),
 	}
@@ -260,15 +264,18 @@ func (w *world) serve(t testing.TB) *node {
 
 func (w *world) serveBy(t testing.TB, program string) *node {
 	t.Helper()
-	n := start(t, program, w.environment(), func(line string) string {
-		var entry struct{ Msg, Listen string }
-		if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg != "serving" {
-			return ""
-		}
-		return entry.Listen
-	}, "serve", "--config", w.file(), "--listen", "127.0.0.1:0")
+	n := start(t, program, w.environment(), listens, "serve", "--config", w.file(), "--listen", "127.0.0.1:0")
 	n.url = issuer
 	return n
+}
+
+// listens reads the address from the log of loge serve.
+func listens(line string) string {
+	var entry struct{ Msg, Listen string }
+	if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg != "serving" {
+		return ""
+	}
+	return entry.Listen
 }
 
 // start runs the command and waits for the line that says where it listens.
@@ -296,7 +303,8 @@ func start(t testing.TB, program string, environment []string, address func(line
 			n.transport.CloseIdleConnections() // else it waits for requests on them
 		}
 		if n.killed {
-			_ = cmd.Wait()
+			_ = cmd.Wait() // says how it ended
+			log.clean(t)
 			return
 		}
 		stop(t, cmd, log)
@@ -330,8 +338,7 @@ func (n *node) connect() {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// stop asks the process to end. Whatever it wrote of a race or a panic fails
-// the test.
+// stop asks the process to end, in good order.
 func stop(t testing.TB, cmd *exec.Cmd, log *journal) {
 	cmd.Process.Signal(syscall.SIGTERM)
 	hurry := time.AfterFunc(15*time.Second, func() { cmd.Process.Kill() })
@@ -340,6 +347,12 @@ func stop(t testing.TB, cmd *exec.Cmd, log *journal) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("loge ended with %v:\n%s", err, log.text())
 	}
+	log.clean(t)
+}
+
+// clean fails the test for a race or a panic in the log.
+func (log *journal) clean(t testing.TB) {
+	t.Helper()
 	for _, word := range []string{"DATA RACE", `"msg":"panic"`, "goroutine "} {
 		if bytes.Contains([]byte(log.text()), []byte(word)) {
 			t.Errorf("the log of loge holds %q:\n%s", word, log.text())
