@@ -74,6 +74,12 @@ func (f *Flow) Answer(ctx context.Context, reply Reply) (Proven, error) {
 			why = "wrong"
 			continue
 		}
+		if gone, err := f.gone(ctx, t); err != nil {
+			return Proven{}, err
+		} else if gone {
+			why = "address_gone"
+			continue
+		}
 		ok, err := f.claim(ctx, t)
 		if err != nil {
 			return Proven{}, err

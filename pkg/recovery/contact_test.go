@@ -354,6 +354,26 @@ func TestAmbiguousIsNone(t *testing.T) {
 	}
 }
 
+// R-REC-09: a message is worth nothing once the directory has another address
+// in its place, whoever changed it there.
+func TestAddressThatIsGone(t *testing.T) {
+	w := start(t)
+	begun := w.begin(t, "alice")
+	link, code := w.next(t)
+	w.settled(t)
+	w.people.change("alice", func(a *account.Account) {
+		a.Contacts = []account.Contact{{Kind: account.Email, Value: "corrected@home.example", Label: "SECOURS"}}
+	})
+	if seen, err := w.flow.Look(t.Context(), link); err != nil || seen.Fate != recovery.Expired || seen.Code != "" || seen.Login != "alice" {
+		t.Errorf("%+v, %v", seen, err)
+	}
+	for _, reply := range []recovery.Reply{{Link: link}, {Attempt: begun.Attempt, Code: code}} {
+		if _, err := w.answer(t, reply); !errors.Is(err, recovery.ErrWrong) {
+			t.Errorf("%+v: %v", reply, err)
+		}
+	}
+}
+
 // R20: the first address, and for the next request the next; R23: one that
 // refuses is left out at once.
 func TestAddressesTakeTurns(t *testing.T) {

@@ -3,11 +3,13 @@ package recovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -37,7 +39,7 @@ type Opened struct {
 
 // Look reads a link's token and changes nothing: mail scanners look too
 // (R-REC-06). Only the right token learns anything but Unknown. The error
-// wraps store.ErrUnavailable.
+// wraps store.ErrUnavailable or directory.ErrUnavailable.
 func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
 	t, err := f.read(ctx, parseLink(link))
 	if err != nil || t.fate == Unknown {
@@ -52,6 +54,14 @@ func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
 		return Opened{Fate: Unknown}, nil // of a server with another key
 	}
 	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: said.Login}
+	gone, err := f.gone(ctx, t)
+	if err != nil {
+		return Opened{Fate: Unknown}, err
+	}
+	if gone && t.fate == Open {
+		out.Fate = Expired
+		return out, nil
+	}
 	if t.fate == Expired && out.At.IsZero() {
 		out.At = c.LinkUntil()
 	}
@@ -88,6 +98,25 @@ func (t attempt) verify(c Challenge, a Answer) bool {
 		return c.IsToken(a.Token)
 	}
 	return t.method.Verify(c, a)
+}
+
+// gone reports whether the directory has lost the address that a message went
+// to: whoever reads that mailbox today may be somebody else (R-REC-09).
+func (f *Flow) gone(ctx context.Context, t attempt) (bool, error) {
+	m, ok := t.method.(Addressed)
+	if !ok || t.purpose == Contact { // a new address is not there yet
+		return false, nil
+	}
+	a, err := f.Directory.Get(ctx, t.account.ID)
+	if errors.Is(err, directory.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	// A method may leave out for a while where it cannot send at the moment.
+	there := append(slices.Clone(a.Contacts), m.To(a, t.purpose)...)
+	return !slices.ContainsFunc(there, func(c account.Contact) bool { return f.mark(c) == t.fields[fieldTo] }), nil
 }
 
 func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
