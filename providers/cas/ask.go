@@ -13,6 +13,7 @@ import (
 type ask struct {
 	party   *Service // nil when nobody asks: somebody came to sign in
 	service registry.Address
+	saml    bool // asked in the words of SAML 1.1, and answered in them
 	renew   bool
 	gateway bool
 	warn    bool   // credentials for this ask are for the others, too, a wish to be asked
@@ -26,10 +27,34 @@ const (
 	methodHeader = "HEADER"
 )
 
+// The words of SAML 1.1 for service and ticket, which the filters for it in
+// Java clients use at /login too.
+const (
+	samlTarget   = "TARGET"
+	samlArtifact = "SAMLart"
+)
+
+// serviceOf is the service URL of a request, and whether it was asked for in the
+// words of SAML 1.1.
+func serviceOf(service, target string) (url string, saml bool) {
+	if service == "" && target != "" {
+		return target, true
+	}
+	return service, false
+}
+
+// words are the names of the parameters for the service and for the ticket.
+func (a ask) words() (service, ticket string) {
+	if a.saml {
+		return samlTarget, samlArtifact
+	}
+	return "service", "ticket"
+}
+
 var errNotRegistered = errors.New("the service is not registered")
 
 func (p *protocol) ask(values url.Values) (ask, error) {
-	given, err := single(values, "service", "renew", "gateway", "warn", "method", "locale")
+	given, err := single(values, "service", samlTarget, "renew", "gateway", "warn", "method", "locale")
 	if err != nil {
 		return ask{}, err
 	}
@@ -37,13 +62,15 @@ func (p *protocol) ask(values url.Values) (ask, error) {
 	if method := given["method"]; method == methodPost || method == methodHeader {
 		a.method = method
 	}
-	if given["service"] == "" {
+	service, saml := serviceOf(given["service"], given[samlTarget])
+	if service == "" {
 		return a, nil // gateway means nothing then
 	}
+	a.saml = saml
 	// Together with renew, gateway is left out (section 2.1.1).
 	a.gateway = set(given["gateway"]) && !a.renew
-	if a.service, a.party, err = p.registered(given["service"]); err != nil {
-		return ask{}, fmt.Errorf("%w: %q", err, registry.Shown(given["service"]))
+	if a.service, a.party, err = p.registered(service); err != nil {
+		return ask{}, fmt.Errorf("%w: %q", err, registry.Shown(service))
 	}
 	return a, nil
 }
@@ -81,7 +108,8 @@ func (a ask) url() string {
 			q.Set(name, value)
 		}
 	}
-	add("service", a.service.String(), a.party != nil)
+	service, _ := a.words()
+	add(service, a.service.String(), a.party != nil)
 	add("renew", "true", a.renew)
 	add("warn", "true", a.warn)
 	add("method", a.method, a.method != "")
@@ -99,7 +127,8 @@ func (a ask) demand() login.Request {
 	if a.party != nil {
 		req.Party, req.Theme = a.party.Name, a.party.Theme
 		req.Targets, req.MaxAge = []string{a.service.Bare()}, a.party.Freshness(0)
-		req.Echo.Set("service", a.service.String())
+		service, _ := a.words()
+		req.Echo.Set(service, a.service.String())
 	}
 	if a.warn {
 		req.Echo.Set("warn", "true")

@@ -20,7 +20,8 @@ func (p *protocol) PartyAt(u *url.URL) string {
 	if u.Path != "/cas/login" {
 		return ""
 	}
-	_, party, err := p.registered(u.Query().Get("service"))
+	service, _ := serviceOf(u.Query().Get("service"), u.Query().Get(samlTarget))
+	_, party, err := p.registered(service)
 	if err != nil {
 		return ""
 	}
@@ -97,13 +98,14 @@ func (p *protocol) send(w http.ResponseWriter, r *http.Request, a ask, s *sessio
 	if !ok {
 		return
 	}
+	_, word := a.words()
 	switch a.method {
 	case methodPost:
 		noCache(w)
 		p.env.Pages.Render(w, r, http.StatusOK, render.FormPost{
 			Frame:  render.Frame{Destination: a.party.Name},
 			Target: a.service.Bare(),
-			Fields: []render.Field{{Name: "ticket", Value: ticket}},
+			Fields: []render.Field{{Name: word, Value: ticket}},
 		})
 	case methodHeader:
 		noCache(w)
@@ -111,7 +113,7 @@ func (p *protocol) send(w http.ResponseWriter, r *http.Request, a ask, s *sessio
 		w.Header().Set("ticket", ticket)
 		w.WriteHeader(http.StatusOK)
 	default:
-		redirect(w, r, a.service.With(ticket))
+		redirect(w, r, a.service.With(word, ticket))
 	}
 }
 

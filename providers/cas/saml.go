@@ -17,9 +17,9 @@ import (
 // the like.
 func (p *protocol) samlValidate(w http.ResponseWriter, r *http.Request) {
 	in := &asSAML{now: p.env.Now().UTC(), issuer: p.env.Issuer}
-	query, twice := single(r.URL.Query(), "TARGET")
+	query, twice := single(r.URL.Query(), samlTarget)
 	request, err := readSAML(r.Body)
-	in.request, in.target = request.id, query["TARGET"]
+	in.request, in.target = request.id, query[samlTarget]
 	var failed *failure
 	switch {
 	case twice != nil || in.target == "":

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/providers/cas"
+	"github.com/loge-idp/loge/providers/cas/registry"
 )
 
 // soap is the request of the clients in PHP and Apache.
@@ -190,5 +191,42 @@ func TestSAMLEscapes(t *testing.T) {
 	all := got.Response.Assertion.Attributes.All
 	if diff := cmp.Diff([]string{want}, all[len(all)-1].Values); diff != "" || got.Response.Assertion.Attributes.Subject.User != "<host&ile>" {
 		t.Errorf("read back: %.300s", diff)
+	}
+}
+
+// The SAML 1.1 filter of Java clients says TARGET at /login and waits for
+// SAMLart, whatever page is in between.
+func TestSAMLAtLogin(t *testing.T) {
+	const secure = "https://app.example/saml?a=1#b"
+	h := open(t, cas.Service{RelyingParty: sso.RelyingParty{Name: "App"}, Prefix: "https://app.example/saml", Normalise: registry.Normalise{IgnoreTicket: true}})
+	b := h.browser()
+	form := b.get("/cas/login", "TARGET", secure)
+	if !strings.Contains(form.body, "party=App") || !strings.Contains(form.body, `name="TARGET" value="`+secure) || strings.Contains(form.body, `name="service"`) {
+		t.Error(form.body)
+	}
+	artifact := func(a answer) string {
+		t.Helper()
+		before, rest, _ := strings.Cut(a.Header.Get("Location"), "SAMLart=")
+		ticket, fragment, _ := strings.Cut(rest, "#")
+		if before != "https://app.example/saml?a=1&" || !strings.HasPrefix(ticket, "ST-") || fragment != "b" || a.ticket() != "" {
+			t.Fatalf("%d %s", a.StatusCode, a.Header.Get("Location"))
+		}
+		return ticket
+	}
+	ticket := artifact(b.signIn("alice", "TARGET", secure))
+	if got, text := h.saml("TARGET="+url.QueryEscape(secure), soap(ticket)); got.Response.Assertion == nil {
+		t.Error(text)
+	}
+	artifact(b.get("/cas/login", "TARGET", "https://app.example/saml?a=1&SAMLart=ST-old#b"))
+	page := b.get("/cas/login", "TARGET", secure, "warn", "true").warned(t, "warn")
+	artifact(b.post("/cas/login/continue", "state", page.state()))
+	if a := b.get("/cas/login", "TARGET", secure, "method", "POST"); !strings.Contains(a.body, `name="SAMLart"`) {
+		t.Error(a.body)
+	}
+	if a := b.get("/cas/login", "TARGET", "https://evil.example/"); a.StatusCode != http.StatusForbidden {
+		t.Errorf("not registered: %d", a.StatusCode)
+	}
+	if a := b.get("/cas/login", "service", secure, "TARGET", "https://evil.example/"); a.ticket() == "" {
+		t.Errorf("service counts, of two: %d %s", a.StatusCode, a.Header.Get("Location"))
 	}
 }

@@ -162,9 +162,9 @@ func (a Address) String() string { return a.raw }
 // Bare is where the browser goes without a ticket.
 func (a Address) Bare() string { return a.target }
 
-// With is where the browser goes with a ticket: it is put after the query and
-// before the fragment.
-func (a Address) With(ticket string) string {
+// With is where the browser goes with a ticket, by the name of a parameter: it
+// is put after the query and before the fragment.
+func (a Address) With(parameter, ticket string) string {
 	url, fragment, marked := strings.Cut(a.target, "#")
 	switch {
 	case !strings.Contains(url, "?"):
@@ -172,7 +172,7 @@ func (a Address) With(ticket string) string {
 	case !strings.HasSuffix(url, "?") && !strings.HasSuffix(url, "&"):
 		url += "&"
 	}
-	url += "ticket=" + ticket
+	url += parameter + "=" + ticket
 	if marked {
 		url += "#" + fragment
 	}

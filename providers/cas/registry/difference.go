@@ -1,6 +1,6 @@
 package registry
 
-import "strings"
+import "regexp"
 
 // Difference shows an operator where two service URLs part: how many bytes
 // they share and what each goes on with, in the normal form of the service of
@@ -20,16 +20,10 @@ func (r *Registry) Difference(issued, validated string) (at int, one, other stri
 // longer than a line.
 func Shown(service string) string { return excerpt(hidden(service)) }
 
-func hidden(service string) string {
-	before, rest, found := strings.Cut(service, "ticket=")
-	if !found {
-		return service
-	}
-	if end := strings.IndexAny(rest, "&#"); end >= 0 {
-		return before + "ticket=" + rest[end:]
-	}
-	return before + "ticket="
-}
+// tickets are where they stand in a URL.
+var tickets = regexp.MustCompile(`(ticket|SAMLart)=[^&#]*`)
+
+func hidden(service string) string { return tickets.ReplaceAllString(service, "$1=") }
 
 func excerpt(s string) string {
 	if len(s) > 80 {

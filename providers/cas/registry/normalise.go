@@ -21,8 +21,8 @@ type Normalise struct {
 	StripJSessionID bool `json:"stripJsessionid,omitempty"`
 	// IgnoreTrailingSlash takes /app and /app/ for the same.
 	IgnoreTrailingSlash bool `json:"ignoreTrailingSlash,omitempty"`
-	// IgnoreTicket leaves out the parameter ticket, for services that send
-	// back the URL at which an earlier ticket reached them. The browser is
+	// IgnoreTicket leaves out the parameters ticket and SAMLart, for services
+	// that send back the URL at which an earlier ticket reached them. The browser is
 	// sent without the old one too.
 	IgnoreTicket bool `json:"ignoreTicket,omitempty"`
 	// UpgradeHTTP takes http:// for https://, for services that do not know of
@@ -92,13 +92,13 @@ func afterAuthority(target string) string {
 	return ""
 }
 
-// withoutTicket leaves the parameter ticket out of a query, which begins with
-// its question mark or is empty.
+// withoutTicket leaves tickets out of a query, which begins with its question
+// mark or is empty.
 func withoutTicket(query string) string {
 	var kept []string
 	for pair := range strings.SplitSeq(strings.TrimPrefix(query, "?"), "&") {
 		name, _, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(name); pair != "" && (err != nil || plain != "ticket") {
+		if plain, err := url.QueryUnescape(name); pair != "" && (err != nil || plain != "ticket" && plain != "SAMLart") {
 			kept = append(kept, pair)
 		}
 	}

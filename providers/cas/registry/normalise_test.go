@@ -106,8 +106,8 @@ func TestWayBack(t *testing.T) {
 			t.Errorf("%s is not found", c.url)
 			continue
 		}
-		if a.String() != c.url || a.Bare() != c.bare || a.With("T") != c.with {
-			t.Errorf("%s: given %s\n bare %s, want %s\n with %s, want %s", c.url, a, a.Bare(), c.bare, a.With("T"), c.with)
+		if a.String() != c.url || a.Bare() != c.bare || a.With("ticket", "T") != c.with {
+			t.Errorf("%s: given %s\n bare %s, want %s\n with %s, want %s", c.url, a, a.Bare(), c.bare, a.With("ticket", "T"), c.with)
 		}
 	}
 }

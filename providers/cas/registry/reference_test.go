@@ -200,13 +200,13 @@ func FuzzFind(f *testing.F) {
 		if s == nil {
 			return
 		}
-		for _, to := range []string{a.Bare(), a.With("ST-1")} {
+		for _, to := range []string{a.Bare(), a.With("ticket", "ST-1")} {
 			if got, ok := browse(to); !ok || !homes[s.Name](got) {
 				t.Errorf("%q is taken for %s, but a browser goes to %+v (%v)", to, s.Name, got, ok)
 			}
 		}
-		if u, err := url.Parse(a.With("ST-1")); err != nil || !strings.Contains(u.RawQuery, "ticket=ST-1") {
-			t.Errorf("%q has no ticket in its query: %v", a.With("ST-1"), err)
+		if u, err := url.Parse(a.With("ticket", "ST-1")); err != nil || !strings.Contains(u.RawQuery, "ticket=ST-1") {
+			t.Errorf("%q has no ticket in its query: %v", a.With("ticket", "ST-1"), err)
 		}
 		if !r.Same(raw, raw) {
 			t.Errorf("%q is not the same as itself", raw)
