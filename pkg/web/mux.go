@@ -144,6 +144,11 @@ func (m *Mux) handle(pattern string, h http.Handler, page bool) {
 	m.routes.Handle(method+" "+m.base+path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := infoOf(r)
 		info.page, info.route = page, pattern
+		if r.Method == http.MethodHead {
+			// Whoever only looks, a prefetch or a monitor, is nobody: a GET of
+			// somebody signed in may issue or end something (R-WEB-10).
+			r.Header.Del("Cookie")
+		}
 		if page {
 			if m.origin.Check(r) != nil {
 				m.problem(w, r, http.StatusForbidden)

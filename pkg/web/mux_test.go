@@ -153,6 +153,14 @@ func TestRWEB10Methods(t *testing.T) {
 			t.Errorf("%s %s: no page but %q", c.method, c.path, w.Body)
 		}
 	}
+	h.Page("GET /who", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Cookie", r.Header.Get("Cookie"))
+	}))
+	for method, want := range map[string]string{"GET": "a=1", "HEAD": ""} {
+		if got := h.do(method, "/who", "", "Cookie", "a=1").Header().Get("X-Cookie"); got != want {
+			t.Errorf("%s of somebody: seen as %q", method, got)
+		}
+	}
 	if w := h.do("POST", "/login", "a=1", "X-HTTP-Method-Override", "DELETE"); w.Body.String() != "POST /login form=1 body=0" {
 		t.Errorf("override: %s", w.Body)
 	}

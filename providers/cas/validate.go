@@ -66,6 +66,9 @@ func parameters(r *http.Request) (map[string]string, *failure) {
 // read takes the parameters of a program's request, from its query and from a
 // posted form.
 func read(r *http.Request, names ...string) (map[string]string, *failure) {
+	if r.Method == http.MethodHead { // nobody would see the answer to what it spends
+		return nil, &failure{codeRequest, "HEAD asks for nothing."}
+	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err == nil {
 		err = r.ParseForm()

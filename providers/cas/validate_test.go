@@ -400,3 +400,22 @@ func TestValidateByPost(t *testing.T) {
 		}
 	}
 }
+
+// R-WEB-10: a HEAD spends no ticket and ends no session.
+func TestHEAD(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	ticket := b.ticketFor("alice", app)
+	for _, path := range []string{"/cas/validate", "/cas/serviceValidate", "/cas/p3/proxyValidate", "/cas/logout", "/cas/login"} {
+		req, err := http.NewRequest(http.MethodHead, h.url+path+encode([]string{"service", app, "ticket", ticket}), nil)
+		if a := b.do(req, err); a.StatusCode >= 500 || a.ticket() != "" {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.Header.Get("Location"))
+		}
+	}
+	if got := h.validate("serviceValidate", "service", app, "ticket", ticket); got.user == "" {
+		t.Errorf("the ticket: %s", got.body)
+	}
+	if b.get("/cas/login", "service", app).ticket() == "" {
+		t.Error("the session has ended")
+	}
+}
