@@ -110,7 +110,7 @@ func BenchmarkLogin(b *testing.B) {
 			var sum [2]float64
 			rounds := 0
 			for b.Loop() {
-				const each = 500
+				const each = 100
 				sum[0] += rate(b, workers, each, ours)
 				sum[1] += rate(b, workers, each, least)
 				rounds++
