@@ -54,8 +54,18 @@ type asked struct {
 // identify asks who somebody is.
 func (p *Portal) identify(purpose recovery.Purpose) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if purpose == recovery.Reset && p.onlyCodes() {
+			p.to(w, r, withReturn("/code", local(r)))
+			return
+		}
 		p.showIdentify(w, r, http.StatusOK, purpose, "", nil)
 	}
+}
+
+// onlyCodes reports whether nothing is ever sent here: whoever is lost has a
+// code of the desk or of a letter, or asks for one in person.
+func (p *Portal) onlyCodes() bool {
+	return len(p.Recovery.Channels()) == 0 && p.Recovery.Identifies() == nil
 }
 
 func (p *Portal) showIdentify(w http.ResponseWriter, r *http.Request, status int, purpose recovery.Purpose, typed string, alert *render.Alert) {
@@ -76,6 +86,8 @@ func (p *Portal) postIdentify(purpose recovery.Purpose) http.HandlerFunc {
 			p.answer(w, r, recovery.Reply{Login: typed, Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
 				p.showIdentify(w, r, status, purpose, typed, alert)
 			})
+		case p.onlyCodes():
+			p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, &render.Alert{Key: render.AlertMissing, Field: "code"})
 		default:
 			p.begin(w, r, asked{Login: typed, Purpose: purpose, Return: local(r)})
 		}
@@ -195,7 +207,11 @@ func (p *Portal) postSent(w http.ResponseWriter, r *http.Request) {
 		p.showSent(w, r, http.StatusBadRequest, ask, typed, &render.Alert{Key: render.AlertMissing, Field: "code"})
 		return
 	}
-	p.answer(w, r, recovery.Reply{Attempt: ask.Attempt, Code: typed}, func(status int, alert *render.Alert) {
+	reply := recovery.Reply{Attempt: ask.Attempt, Code: typed}
+	if recovery.LongCode(typed) != "" { // the message did not come, and somebody called the desk
+		reply = recovery.Reply{Login: ask.Login, Code: typed}
+	}
+	p.answer(w, r, reply, func(status int, alert *render.Alert) {
 		p.showSent(w, r, status, ask, typed, alert)
 	})
 }
