@@ -82,7 +82,7 @@ func TestBreached(t *testing.T) {
 		for _, end := range []string{"\n", "\r\n"} {
 			var passwords []string
 			for i := range n {
-				passwords = append(passwords, fmt.Sprintf("girafe %d tambour olive", i*7919))
+				passwords = append(passwords, fmt.Sprintf("girafe %d tambour olive sarbacane", i*7919))
 			}
 			p := password.Policy{Breached: leaked(t, end, passwords...)}
 			if err := p.Validate(); err != nil {
