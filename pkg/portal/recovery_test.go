@@ -102,7 +102,7 @@ func TestLookingConsumesNothing(t *testing.T) {
 	for range 50 {
 		scanner.do(http.MethodHead, link, nil).is(t, http.StatusSeeOther)
 		scanner.leads(scanner.get(link), "/recover/link").is(t, http.StatusOK)
-		scanner.do(http.MethodHead, "/recover/link", nil).is(t, http.StatusOK)
+		scanner.do(http.MethodHead, "/recover/link", nil).is(t, http.StatusGone) // a HEAD is nobody's
 		scanner.do(http.MethodOptions, link, nil).is(t, http.StatusMethodNotAllowed)
 	}
 	b.leads(b.get(link), "/recover/link")
