@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
@@ -13,14 +15,20 @@ import (
 )
 
 // cookieAddress remembers, sealed, the rescue address that is being proved
-// while an account is activated, or that there will be none today.
+// while an account is activated, and which kinds are not asked for any more
+// today.
 const cookieAddress = "recovery-address"
 
 // addressed is what cookieAddress holds.
 type addressed struct {
-	Attempt string    `json:"a,omitempty"`
-	Until   time.Time `json:"u,omitzero"`
-	Later   bool      `json:"l,omitempty"`
+	Attempt string                `json:"a,omitempty"`
+	Until   time.Time             `json:"u,omitzero"`
+	Done    []account.ContactKind `json:"d,omitempty"` // given, or put off
+}
+
+// and is what is remembered once a kind is done.
+func (a addressed) and(kind account.ContactKind) addressed {
+	return addressed{Done: append(a.Done, kind)}
 }
 
 func (p *Portal) addressed(r *http.Request) (a addressed) {
@@ -31,62 +39,81 @@ func (p *Portal) addressed(r *http.Request) (a addressed) {
 	return a
 }
 
-func (p *Portal) later(r *http.Request) bool { return p.addressed(r).Later }
+// lacking is the kind of rescue address to ask for now; empty for none.
+func (p *Portal) lacking(r *http.Request, ready recovery.Ready) account.ContactKind {
+	done := p.addressed(r).Done
+	for _, kind := range ready.Lacks {
+		if !slices.Contains(done, kind) {
+			return kind
+		}
+	}
+	return ""
+}
 
 // address asks for a rescue address while an account is activated, so that the
 // next recovery needs no desk (requirement R21).
 func (p *Portal) address(w http.ResponseWriter, r *http.Request) {
-	if _, ok := p.ready(w, r, "/recover/address"); ok {
-		p.showAddress(w, r, http.StatusOK, nil)
+	if ready, ok := p.ready(w, r, "/recover/address"); ok {
+		p.showAddress(w, r, http.StatusOK, p.lacking(r, ready), p.addressed(r), nil)
 	}
 }
 
-func (p *Portal) showAddress(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
-	asked := p.addressed(r)
-	p.Pages.Render(w, r, status, render.Address{Typed: r.PostFormValue("address"), Code: r.PostFormValue("code"),
+func (p *Portal) showAddress(w http.ResponseWriter, r *http.Request, status int, kind account.ContactKind, asked addressed, alert *render.Alert) {
+	p.Pages.Render(w, r, status, render.Address{Kind: string(kind), Typed: r.PostFormValue("address"), Code: r.PostFormValue("code"),
 		Sent: asked.Attempt != "", ValidUntil: asked.Until, Frame: render.Frame{Step: 3, Alert: alert, NoDoors: true}})
 }
 
 func (p *Portal) postAddress(w http.ResponseWriter, r *http.Request) {
-	if _, ok := p.ready(w, r, "/recover/address"); !ok {
+	ready, ok := p.ready(w, r, "/recover/address")
+	if !ok {
 		return
 	}
-	asked := p.addressed(r)
+	asked, kind := p.addressed(r), p.lacking(r, ready)
 	proof, source, client := p.Cookies.Get(r, cookieProof), web.ClientRange(r), web.ClientAddr(r).String()
 	switch {
 	case render.SwitchesLanguage(r):
-		p.showAddress(w, r, http.StatusOK, nil)
+		p.showAddress(w, r, http.StatusOK, kind, asked, nil)
 	case r.PostFormValue("later") != "":
-		p.keep(w, cookieAddress, addressed{Later: true})
+		p.keep(w, cookieAddress, asked.and(kind))
 		p.to(w, r, "/recover/password")
 	case r.PostFormValue("again") != "":
-		p.Cookies.Delete(w, cookieAddress)
+		p.keep(w, cookieAddress, addressed{Done: asked.Done})
 		p.to(w, r, "/recover/address")
 	case asked.Attempt != "":
 		err := p.Recovery.CompleteAddress(r.Context(), proof, recovery.Reply{Attempt: asked.Attempt, Code: r.PostFormValue("code"), Source: source, Address: client})
-		p.addressAnswer(w, r, err, "/recover/password", addressed{Later: true}) // it is there
+		p.addressAnswer(w, r, err, kind, asked, "/recover/password", asked.and(kind))
 	default:
-		begun, err := p.Recovery.BeginAddress(r.Context(), proof, r.PostFormValue("address"), p.Pages.Language(r), source, client)
-		p.addressAnswer(w, r, err, "/recover/address", addressed{Attempt: begun.Attempt, Until: begun.Until})
+		begun, err := p.Recovery.BeginAddress(r.Context(), proof, kind, r.PostFormValue("address"), p.Pages.Language(r), source, client)
+		p.addressAnswer(w, r, err, kind, asked, "/recover/address", addressed{Attempt: begun.Attempt, Until: begun.Until, Done: asked.Done})
 	}
 }
 
 // addressAnswer goes on to a page, or says what was wrong.
-func (p *Portal) addressAnswer(w http.ResponseWriter, r *http.Request, err error, to string, then addressed) {
+func (p *Portal) addressAnswer(w http.ResponseWriter, r *http.Request, err error, kind account.ContactKind, asked addressed, to string, then addressed) {
 	var slow *recovery.SlowDown
 	switch {
 	case err == nil:
 		p.keep(w, cookieAddress, then)
 		p.to(w, r, to)
 	case errors.As(err, &slow):
-		p.showAddress(w, r, http.StatusTooManyRequests, slowDown(slow))
+		p.showAddress(w, r, http.StatusTooManyRequests, kind, asked, slowDown(slow))
 	case errors.Is(err, recovery.ErrAddress):
-		p.showAddress(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertBadAddress, Field: "address"})
+		p.Logger.WarnContext(r.Context(), "rescue address not taken", "ref", web.Reference(r), "err", err)
+		asked = addressed{Done: asked.Done}
+		p.keep(w, cookieAddress, asked)
+		p.showAddress(w, r, http.StatusBadRequest, kind, asked, &render.Alert{Key: badAddress(kind), Field: "address"})
 	case errors.Is(err, recovery.ErrWrong):
-		p.showAddress(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertBadCode, Field: "code"})
+		p.showAddress(w, r, http.StatusBadRequest, kind, asked, &render.Alert{Key: render.AlertBadCode, Field: "code"})
 	default:
 		p.noProof(w, r, err)
 	}
+}
+
+func badAddress(kind account.ContactKind) render.AlertKey {
+	if kind == account.Phone {
+		return render.AlertBadNumber
+	}
+	return render.AlertBadAddress
 }
 
 // undo is where the messages lead that tell of a changed rescue address. Like a

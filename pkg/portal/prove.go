@@ -70,7 +70,7 @@ func (p *Portal) ready(w http.ResponseWriter, r *http.Request, page string) (rec
 	switch {
 	case len(ready.More) > 0 || ready.Short:
 		right = "/recover/more"
-	case ready.NoAddress && !p.later(r):
+	case p.lacking(r, ready) != "":
 		right = "/recover/address"
 	case ready.Purpose == recovery.Unlock, page == "/recover/unlock" && ready.Unlockable:
 		right = "/recover/unlock"

@@ -66,6 +66,9 @@ func (p *Portal) prove(r *http.Request, s *session.Session) (*render.Alert, erro
 		return slowDown(slow), nil
 	case errors.Is(err, recovery.ErrWrong):
 		return &render.Alert{Key: render.AlertBadCode, Field: "code"}, nil
+	case errors.Is(err, recovery.ErrAddress): // the directory will not write it
+		s.SetNote(noteContact, "")
+		return &render.Alert{Key: render.AlertBadAddress, Field: "address"}, nil
 	case errors.Is(err, directory.ErrConflict):
 		s.SetNote(noteContact, "")
 		return &render.Alert{Key: render.AlertConflict}, p.refresh(r, s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/pkg/store"
@@ -84,7 +86,7 @@ func (f *Flow) BeginContact(ctx context.Context, who account.Account, c Change, 
 // CompleteContact takes the code that the new address got and writes the
 // change; the old addresses are told, and may take it back for 72 hours. An
 // address that is on file already is only confirmed. It returns the contact
-// that was proved. Errors: ErrWrong, *SlowDown, directory.ErrConflict, or one
+// that was proved. Errors: ErrWrong, *SlowDown, those of ReplaceContact, or one
 // that wraps store.ErrUnavailable or directory.ErrUnavailable.
 func (f *Flow) CompleteContact(ctx context.Context, who account.ID, r Reply) (account.Contact, error) {
 	t := attempt{}
@@ -122,7 +124,7 @@ func (f *Flow) CompleteContact(ctx context.Context, who account.ID, r Reply) (ac
 // ReplaceContact writes a change of rescue address, ends what was begun with
 // the old ones, and tells them; each message takes the change back for 72 hours
 // (requirement R25). By is the operator, empty for the owner. Errors:
-// directory.ErrConflict, or one that wraps directory.ErrUnavailable or
+// ErrAddress for what the directory will not write, directory.ErrConflict, or one that wraps directory.ErrUnavailable or
 // store.ErrUnavailable.
 func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change, by account.ID, address string) error {
 	editor, ok := f.Directory.(directory.Editor)
@@ -131,6 +133,10 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 	}
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "begun", Account: who.ID, Actor: by, Address: address})
 	if err := editor.Replace(ctx, who.ID, c.From, c.To); err != nil {
+		if !errors.Is(err, directory.ErrConflict) && !errors.Is(err, directory.ErrUnavailable) {
+			err = errors.Join(ErrAddress, err) // of no use to try again
+		}
+		f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "failed", Account: who.ID, Actor: by, Address: address})
 		return err
 	}
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "ok", Account: who.ID, Actor: by, Address: address,
@@ -156,17 +162,50 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 	return err
 }
 
-// addressable reports whether an account that is being activated should be
-// asked for a rescue address: it has none, and one could be written (R21).
-func (f *Flow) addressable(p proven) bool {
-	_, editor := f.Directory.(directory.Editor)
-	return editor && p.purpose == Activate && len(p.account.Reach(account.Email)) == 0 && f.ProvesMail()
+// lacks are the kinds of rescue address that an account which is being activated
+// is asked for: it has none, and one could be written (R21).
+func (f *Flow) lacks(p proven) (kinds []account.ContactKind) {
+	if _, ok := f.Directory.(directory.Editor); !ok || p.purpose != Activate {
+		return nil
+	}
+	asked := f.Contacts
+	if asked == nil {
+		asked = []account.ContactKind{account.Email}
+	}
+	for _, kind := range asked {
+		if len(p.account.Reach(kind)) == 0 && f.Proves(kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// Proves reports whether contacts of a kind can prove themselves here.
+func (f *Flow) Proves(kind account.ContactKind) bool { return f.proves(anybody[kind]) != "" }
+
+// anybody is a contact of each kind that is nobody's (RFC 2606 section 3, and
+// the numbers that Arcep keeps for fiction).
+var anybody = map[account.ContactKind]account.Contact{
+	account.Email: {Kind: account.Email, Value: "somebody@example.org"},
+	account.Phone: {Kind: account.Phone, Value: "+33639980000"},
+}
+
+// CheckContacts reports a kind of contact that cannot be asked for at
+// activation.
+func (f *Flow) CheckContacts() error {
+	for i, kind := range f.Contacts {
+		if _, known := anybody[kind]; !known {
+			return plugin.At(fmt.Sprintf("[%d]", i), fmt.Errorf("must be %s or %s", account.Email, account.Phone))
+		}
+		if !f.Proves(kind) {
+			return plugin.At(fmt.Sprintf("[%d]", i), errors.New("no configured method sends there; add emaillink or smscode under recovery.methods"))
+		}
+	}
+	return nil
 }
 
 // ProvesMail reports whether a mail address can prove itself here.
-func (f *Flow) ProvesMail() bool {
-	return f.proves(account.Contact{Kind: account.Email, Value: "somebody@example.org"}) != ""
-}
+func (f *Flow) ProvesMail() bool { return f.Proves(account.Email) }
 
 // ErrAddress: what was typed is no rescue address.
 var ErrAddress = errors.New("recovery: not a rescue address")
@@ -189,12 +228,22 @@ func (f *Flow) Rescue(a account.Account, typed string) (account.Contact, error) 
 			to = known
 		}
 	}
-	_, own, _ := strings.Cut(a.Mail, "@")
-	_, domain, _ := strings.Cut(to.Value, "@")
-	if to.Kind == account.Email && ((mail.Message{To: to.Value}).Check() != nil || own != "" && strings.EqualFold(own, domain)) || f.proves(to) == "" {
+	if to.Kind == account.Email && ((mail.Message{To: to.Value}).Check() != nil || institutional(a, to.Value)) || f.proves(to) == "" {
 		return to, ErrAddress
 	}
 	return to, nil
+}
+
+// institutional reports whether an address is in a domain of which the account
+// itself has a name: its mail, or its login with a scope behind it
+// (eduPersonPrincipalName). The directory knows its domains better and refuses
+// to write what this misses.
+func institutional(a account.Account, address string) bool {
+	_, domain, _ := strings.Cut(address, "@")
+	return slices.ContainsFunc(append([]string{a.Mail}, a.Logins...), func(name string) bool {
+		login, own, scoped := strings.Cut(name, "@")
+		return scoped && (name == a.Mail || strings.EqualFold(login, a.Login)) && strings.EqualFold(own, domain)
+	})
 }
 
 // proves is the method by which a contact can prove itself; empty for none.
@@ -208,10 +257,10 @@ func (f *Flow) proves(c account.Contact) string {
 	return ""
 }
 
-// BeginAddress has the first rescue address of an account prove itself, while
-// it is activated: the proof says whose account it is. Errors: ErrAddress,
+// BeginAddress has the first rescue address of a kind prove itself, while the
+// account is activated: the proof says whose account it is. Errors: ErrAddress,
 // ErrPartial, and those of Proven and BeginContact.
-func (f *Flow) BeginAddress(ctx context.Context, proof, value, language, source, address string) (Begun, error) {
+func (f *Flow) BeginAddress(ctx context.Context, proof string, kind account.ContactKind, value, language, source, address string) (Begun, error) {
 	p, err := f.proof(ctx, proof)
 	if err != nil {
 		return Begun{}, err
@@ -220,7 +269,7 @@ func (f *Flow) BeginAddress(ctx context.Context, proof, value, language, source,
 		return Begun{}, err
 	}
 	to, err := f.Rescue(p.account, value)
-	if err != nil || !f.addressable(p) || to.Kind != account.Email {
+	if err != nil || to.Kind != kind || !slices.Contains(f.lacks(p), kind) {
 		return Begun{}, ErrAddress
 	}
 	return f.BeginContact(ctx, p.account, Change{To: to}, language, source, address)

@@ -115,9 +115,9 @@ type Ready struct {
 	Unlockable bool
 	// Charter is the URL of what must be accepted first; empty without.
 	Charter string
-	// NoAddress is set when an account that is being activated has no rescue
-	// address yet: BeginAddress adds one.
-	NoAddress bool
+	// Lacks are the kinds of rescue address that an account which is being
+	// activated is asked for, in order: BeginAddress adds one.
+	Lacks []account.ContactKind
 }
 
 // More is one way to prove what is missing.
@@ -148,7 +148,7 @@ func (f *Flow) ready(p proven) Ready {
 		out.Charter = f.Charter
 	}
 	if f.suffices(p.account, p.purpose, p.by) {
-		out.NoAddress = f.addressable(p)
+		out.Lacks = f.lacks(p)
 		return out
 	}
 	for _, m := range f.next(p.account, p.purpose, p.by) {

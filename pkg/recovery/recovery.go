@@ -35,7 +35,10 @@ type Flow struct {
 	// Charter is the URL of what must be accepted at activation; none when
 	// empty.
 	Charter string
-	Mail    mail.Sender // carries the notices
+	// Contacts are the kinds of rescue address that are asked for at activation
+	// where there is none (requirement R21); a mail address when nil.
+	Contacts []account.ContactKind
+	Mail     mail.Sender // carries the notices
 	Pages   *render.Pages
 	// Link is the URL of the page of links, whole, to which a token is
 	// appended. It is built from the issuer, never from a request.

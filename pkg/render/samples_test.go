@@ -111,6 +111,8 @@ func samples() []sample {
 		{"more-short", render.More{Frame: step(2), Short: true}},
 		{"address", render.Address{Frame: step(3)}},
 		{"address-wrong", render.Address{Frame: alert(step(3), render.Alert{Key: render.AlertBadAddress, Field: "address"}), Typed: "elodie@"}},
+		{"address-phone", render.Address{Frame: alert(step(3), render.Alert{Key: render.AlertBadNumber, Field: "address"}), Kind: "phone", Typed: "04 73 00 00 00"}},
+		{"address-phone-sent", render.Address{Frame: step(3), Kind: "phone", Sent: true, ValidUntil: later}},
 		{"address-sent", render.Address{Frame: step(3), Sent: true, ValidUntil: later}},
 		{"unlock", render.Unlock{Frame: step(2), Login: "elefevre"}},
 		{"undo", render.Undo{}},

@@ -82,10 +82,11 @@ const (
 	AlertCharter        AlertKey = "charter"         // the charter must be accepted first
 	AlertBadAnswer      AlertKey = "bad_answer"      // what was typed to prove more is not right
 	AlertBadAddress     AlertKey = "bad_address"     // no rescue address: malformed, or the institution's own
+	AlertBadNumber      AlertKey = "bad_number"      // not the number of a mobile that messages go to
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress}
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadNumber}
 
 // Link is a way out, worded by the message link.<Key>.
 type Link struct {
@@ -370,11 +371,13 @@ type MoreWay struct {
 	Text   string // the question of this person; empty for the label
 }
 
-// Address asks for a first rescue address while an account is activated, and,
+// Address asks for a first rescue address, or for the number of a mobile when
+// Kind is "phone", while an account is activated, and,
 // once Sent, for the code that went there. It posts address or code; the button
 // later posts later=yes.
 type Address struct {
 	Frame
+	Kind       string
 	Typed      string
 	Sent       bool
 	Code       string

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/password"
@@ -89,6 +90,9 @@ type Recovery struct {
 	// Charter is the URL of the terms that must be accepted at activation;
 	// none when empty.
 	Charter string `json:"charter"`
+	// Contacts are the kinds of rescue address that are asked for at
+	// activation where there is none: "email", "phone". Unset: a mail address.
+	Contacts []account.ContactKind `json:"contacts"`
 	// Password is what a new password must be.
 	Password password.Policy `json:"password"`
 }

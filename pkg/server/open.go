@@ -356,9 +356,12 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	flow := &recovery.Flow{
 		Store: p.store, Directory: p.directory, Sessions: sessions, Outbox: post, Keys: p.keys.Ring,
 		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password, Charter: o.config.Recovery.Charter,
-		Mail: p.mail, Pages: p.pages,
+		Contacts: o.config.Recovery.Contacts, Mail: p.mail, Pages: p.pages,
 		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover", Undo: o.config.Issuer + "/recover/undo?t=",
 		Limits: recovery.DefaultLimits(), Audit: trail,
+	}
+	if err := flow.CheckContacts(); err != nil {
+		return nil, o.config.source.at("", plugin.At("recovery.contacts", err))
 	}
 	flow.Start()
 	return flow, nil
