@@ -117,9 +117,9 @@ func (p *provider) asked(r *http.Request) (url.Values, *oidc.Error, error) {
 			return form, &oidc.Error{ErrorType: "invalid_request_uri"}, nil
 		}
 		return pushed, nil, err
-	case form.Has("request_uri"):
+	case form.Get("request_uri") != "": // one without a value is not there (RFC 6749 section 3.1)
 		return form, errRequestURI, nil
-	case form.Has("request"):
+	case form.Get("request") != "":
 		signed, refused := p.unsigned(p.clients[form.Get("client_id")], form)
 		if refused != nil {
 			return form, refused, nil

@@ -126,13 +126,22 @@ func TestAuthorizeErrors(t *testing.T) {
 	}
 }
 
+// withEmpty adds parameters without a value, which count for nothing (RFC 6749
+// section 3.1).
+func withEmpty(v url.Values, names ...string) url.Values {
+	for _, name := range names {
+		v.Set(name, "")
+	}
+	return v
+}
+
 // TestAccepted is C-05, C-07, C-08, C-13, C-17: never an error.
 func TestAccepted(t *testing.T) {
 	r := start(t)
 	for name, v := range map[string]url.Values{
 		"no nonce": params("nonce", ""), "no state": params("state", ""), "display": params("display", "popup"),
 		"locales": params("ui_locales", "xx fr", "claims_locales", "se"), "acr": params("acr_values", "1 2"),
-		"unknown": params("extra", "foobar"), "claims": params("claims", `{"userinfo":{"name":{"essential":true}}}`),
+		"unknown": params("extra", "foobar"), "without values": withEmpty(params(), "request", "request_uri", "claims", "prompt", "max_age", "id_token_hint"), "claims": params("claims", `{"userinfo":{"name":{"essential":true}}}`),
 		"scope order": params("scope", "email profile openid"), "unknown scope": params("scope", "openid else"),
 		"query":              params("response_mode", "query"),
 		"exempted from PKCE": asX("code_challenge", "", "code_challenge_method", ""),
