@@ -99,6 +99,9 @@ func challenge(w http.ResponseWriter, e *oidc.Error) {
 	case errToken.ErrorType:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="oidc", error="invalid_token"`)
 		respond(w, http.StatusUnauthorized, e)
+	case oidc.InvalidRequest:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="oidc", error="invalid_request"`)
+		refuse(w, e)
 	default:
 		refuse(w, e)
 	}

@@ -56,7 +56,11 @@ func TestUserinfo(t *testing.T) {
 	})
 	t.Run("R-OAUTH-39", func(t *testing.T) {
 		token := r.exchange(b.code(params())).text("access_token")
-		want(t, "query", decode(t, plain.get("/oidc/userinfo?access_token="+token)), 400, "invalid_request")
+		inQuery := decode(t, plain.get("/oidc/userinfo?access_token="+token))
+		want(t, "query", inQuery, 400, "invalid_request")
+		if got := inQuery.Header.Get("WWW-Authenticate"); got != `Bearer realm="oidc", error="invalid_request"` { // RFC 6750 section 3.1
+			t.Errorf("query: %q", got)
+		}
 		both := plain.do("POST", "/oidc/userinfo", url.Values{"access_token": {token}}, "Authorization", "Bearer "+token)
 		want(t, "header and body", decode(t, both), 400, "invalid_request")
 		none := plain.get("/oidc/userinfo")
