@@ -54,7 +54,7 @@ func (p *provider) consented(w http.ResponseWriter, r *http.Request, a *authoriz
 			p.env.Login.Pages.Unavailable(w, r, err)
 			return false
 		}
-		if covers(remembered, p.toTell(a)) {
+		if covers(remembered, a.toTell()) {
 			return true
 		}
 	}
@@ -73,7 +73,7 @@ func (p *provider) consented(w http.ResponseWriter, r *http.Request, a *authoriz
 	p.env.Pages.Render(w, r, http.StatusOK, render.Consent{
 		Frame: render.Frame{Destination: a.client.Name, Theme: a.client.Theme, Action: pathConsent, FormTargets: []string{a.redirectURI}, NoDoors: true,
 			Hidden: []render.Field{{Name: fieldAsked, Value: p.consentBox().Seal(plain, "")}}},
-		Login: s.Account.Login, Telling: a.client.telling(p.toTell(a)),
+		Login: s.Account.Login, Telling: a.client.telling(a.toTell()),
 	})
 	return false
 }
@@ -81,12 +81,17 @@ func (p *provider) consented(w http.ResponseWriter, r *http.Request, a *authoriz
 func (p *provider) consentBox() *secret.Box { return p.env.Keys.Box("oidc consent") }
 
 // toTell is what the client would be told of the person, by name.
-func (p *provider) toTell(a *authorization) []string {
-	names := append(strings.Fields(a.scope), a.userinfoClaims...)
-	for _, each := range a.client.Attributes {
+func (a *authorization) toTell() []string {
+	return a.client.toTell(a.scope, append(slices.Clone(a.userinfoClaims), a.idClaims...)...)
+}
+
+// toTell is what a scope, the configuration and claims asked for by name tell.
+func (c *client) toTell(scope string, claims ...string) []string {
+	names := append(strings.Fields(scope), claims...)
+	for _, each := range c.Attributes {
 		names = append(names, each.Told())
 	}
-	return slices.Compact(slices.Sorted(slices.Values(append(names, a.idClaims...))))
+	return slices.Compact(slices.Sorted(slices.Values(names)))
 }
 
 // telling puts it in words, as far as there are any.
@@ -158,7 +163,7 @@ func (p *provider) decided(w http.ResponseWriter, r *http.Request) {
 		p.deny(w, r, a, &oidc.Error{ErrorType: oidc.AccessDenied, Description: "the person refused"})
 		return
 	}
-	s.With(p.remember(s.Account.ID, a.client, p.toTell(a))...)
+	s.With(p.remember(s.Account.ID, a.client, a.toTell())...)
 	p.record(r, "oidc.consent", "allowed", a.client, s.Account.ID)
 	p.issue(w, r, a, s)
 }

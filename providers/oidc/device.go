@@ -215,27 +215,43 @@ func (p *provider) device(w http.ResponseWriter, r *http.Request) {
 		p.env.Pages.Render(w, r, http.StatusOK, render.DeviceCode{Frame: render.Frame{Action: pathDevice, NoDoors: true}})
 		return
 	}
-	s := p.env.Login.Require(w, r, login.Request{URL: withQuery(pathDevice, url.Values{fieldUserCode: {typed}})})
-	if s == nil {
-		return
-	}
-	found, ok, err := p.findUserCode(r, s, typed)
-	if err == nil {
-		err = p.env.Sessions.Commit(r.Context(), w, s)
-	}
-	if err != nil {
-		p.env.Login.Pages.Unavailable(w, r, err)
-		return
-	}
+	s, found, ok := p.waiting(w, r, typed)
 	if !ok {
-		p.noSuchDevice(w, r, typed)
 		return
 	}
 	p.env.Pages.Render(w, r, http.StatusOK, render.DeviceConfirm{
 		Frame: render.Frame{Destination: found.client.Name, Action: pathDevice, NoDoors: true,
 			Hidden: []render.Field{{Name: fieldUserCode, Value: found.text}, {Name: fieldSession, Value: p.deviceConfirmation(s, found.text)}}},
-		Login: s.Account.Login, Code: showUserCode(found.text), Telling: found.client.telling(strings.Fields(found.scope)),
+		Login: s.Account.Login, Code: showUserCode(found.text), Telling: found.client.telling(found.client.toTell(found.scope)),
 	})
+}
+
+// waiting returns the session of a person and the device whose code they have
+// typed, or answers that there is none. The credentials are as fresh as the
+// client wants them.
+func (p *provider) waiting(w http.ResponseWriter, r *http.Request, typed string) (s *session.Session, found userCode, ok bool) {
+	demand := login.Request{URL: withQuery(pathDevice, url.Values{fieldUserCode: {typed}})}
+	if s = p.env.Login.Require(w, r, demand); s == nil {
+		return nil, found, false
+	}
+	found, ok, err := p.findUserCode(r, s, typed)
+	if err == nil && ok {
+		demand.Party, demand.Theme, demand.MaxAge = found.client.Name, found.client.Theme, found.client.Freshness(0)
+		if s = p.env.Login.Require(w, r, demand); s == nil {
+			return nil, found, false
+		}
+	}
+	if err == nil {
+		err = p.env.Sessions.Commit(r.Context(), w, s)
+	}
+	switch {
+	case err != nil:
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return nil, found, false
+	case !ok:
+		p.noSuchDevice(w, r, typed)
+	}
+	return s, found, ok
 }
 
 func (p *provider) noSuchDevice(w http.ResponseWriter, r *http.Request, typed string) {
@@ -250,17 +266,9 @@ func (p *provider) deviceConfirmation(s *session.Session, code string) string {
 
 // deviceDecided answers the page that asks.
 func (p *provider) deviceDecided(w http.ResponseWriter, r *http.Request) {
-	typed := r.PostForm.Get(fieldUserCode)
-	s := p.env.Login.Require(w, r, login.Request{URL: withQuery(pathDevice, url.Values{fieldUserCode: {typed}})})
-	if s == nil {
-		return
-	}
-	found, ok, err := p.findUserCode(r, s, typed)
+	s, found, ok := p.waiting(w, r, r.PostForm.Get(fieldUserCode))
 	switch {
-	case err != nil:
-		p.env.Login.Pages.Unavailable(w, r, err)
 	case !ok:
-		p.noSuchDevice(w, r, typed)
 	case !equal([]byte(r.PostForm.Get(fieldSession)), []byte(p.deviceConfirmation(s, found.text))):
 		redirect(w, withQuery(p.env.Issuer+pathDevice, url.Values{fieldUserCode: {found.text}}))
 	default:
@@ -286,7 +294,7 @@ func (p *provider) answerDevice(w http.ResponseWriter, r *http.Request, s *sessi
 		code, created, more := p.grantFor(found.client, s, grant{Scope: found.scope})
 		created.TTL = deviceLife
 		write.Fields[fieldAnswer] = p.deviceBox().Seal([]byte(code), found.device.Name)
-		ops = more
+		ops = append(more, p.remember(s.Account.ID, found.client, found.client.toTell(found.scope))...)
 	}
 	// The answer goes last: a device never finds a code without its grant.
 	err := p.env.Sessions.Commit(r.Context(), w, s, ops...)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/sso"
 	"github.com/loge-idp/loge/providers/oidc"
 )
@@ -235,4 +236,29 @@ func TestOneDeviceOneAnswer(t *testing.T) {
 	if results[200] != 1 || results[200]+results[400] != 20 {
 		t.Errorf("%v", results)
 	}
+}
+
+// What a client wants of everybody counts for those who allow a device, too.
+func TestDevicesOfClientsThatAsk(t *testing.T) {
+	r := newWorld(t).serve(withDevices(oidc.Client{RelyingParty: sso.RelyingParty{Name: "Carnet", MaxAge: plugin.Duration(10 * time.Minute),
+		Attributes: []sso.Attribute{{Name: "eduPersonAffiliation"}}}, ID: "td", Public: true, Device: true, Consent: true}), "")
+	b := r.browser()
+	b.code(params())
+	r.clock.Advance(9 * time.Minute)
+	begun := r.begin("td")
+	asked := b.get("/oidc/device?user_code=" + begun.text("user_code"))
+	if !strings.Contains(asked.body, "eduPersonAffiliation") {
+		t.Errorf("the page does not say all that is told: %.500s", asked.body)
+	}
+	r.clock.Advance(2 * time.Minute)
+	if p := b.decide(asked, "allow"); p.Header.Get("X-Form") == "" {
+		t.Errorf("credentials of 11 minutes: %d", p.StatusCode)
+	}
+	if p := b.get("/oidc/device?user_code=" + begun.text("user_code")); p.Header.Get("X-Form") == "" {
+		t.Errorf("the page, by credentials of 11 minutes: %d", p.StatusCode)
+	}
+	b.decide(b.enter(begun.text("user_code"), "alice"), "allow")
+	tokens := r.poll("td", begun.text("device_code"))
+	want(t, "by fresh ones", tokens, 200, "")
+	want(t, "who agreed there has agreed", r.userinfo(tokens.text("access_token")), 200, "")
 }
