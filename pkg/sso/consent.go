@@ -23,6 +23,6 @@ type Consenter interface {
 	// applications. The error wraps store.ErrUnavailable.
 	Consents(ctx context.Context, id account.ID) ([]Consent, error)
 	// RevokeConsent takes back what an account agreed to for an application: it
-	// will be asked again. The error wraps store.ErrUnavailable.
+	// will be asked again, and what the application holds is worth nothing. The error wraps store.ErrUnavailable.
 	RevokeConsent(ctx context.Context, id account.ID, client string) error
 }

@@ -158,7 +158,9 @@ func TestConsentsCanBeTakenBack(t *testing.T) {
 		RevokeConsent(ctx context.Context, id account.ID, client string) error
 	})
 	b := r.browser()
-	b.consent(b.asked(asC(), "alice"), "allow")
+	code := b.consent(b.asked(asC("scope", "openid profile offline_access"), "alice"), "allow").answer(t).Get("code")
+	tokens := r.call("/oidc/token", "c", codeForm(code, "redirect_uri", callbackC))
+	want(t, "userinfo while agreed", r.userinfo(tokens.text("access_token")), 200, "")
 	b.consent(b.asked(params("prompt", "consent", "scope", "openid"), "alice"), "allow")
 	given, err := consents.Consents(t.Context(), "id-alice")
 	if err != nil || len(given) != 2 || given[0].Client != "c" || given[0].Name != "Carnet" || !slices.Contains(given[0].Told, "profile") ||
@@ -168,6 +170,8 @@ func TestConsentsCanBeTakenBack(t *testing.T) {
 	if err := consents.RevokeConsent(t.Context(), "id-alice", "c"); err != nil {
 		t.Fatal(err)
 	}
+	want(t, "userinfo afterwards", r.userinfo(tokens.text("access_token")), 401, "invalid_token")
+	want(t, "refresh afterwards", r.refresh("c", tokens.text("refresh_token")), 400, "invalid_grant")
 	b.asked(asC(), "alice")
 	if given, err := consents.Consents(t.Context(), "id-alice"); err != nil || len(given) != 1 {
 		t.Errorf("%+v, %v", given, err)

@@ -178,13 +178,20 @@ func (p *provider) stillWelcome(r *http.Request, c *client, key store.Key, id ac
 	return a, nil
 }
 
-// account reads an account, and says whether it may enter.
+// account reads an account, and says whether the client may still know it: the
+// account may enter, and has not taken back its consent where one is needed.
 func (p *provider) account(ctx context.Context, c *client, id account.ID) (account.Account, bool, error) {
 	a, err := p.env.Directory.Get(ctx, id)
-	if errors.Is(err, directory.ErrNotFound) {
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
 		return a, false, nil
+	case err != nil || c.Admit(a, p.env.Now()) != account.ReasonNone:
+		return a, false, err
+	case !c.Consent:
+		return a, true, nil
 	}
-	return a, err == nil && c.Admit(a, p.env.Now()) == account.ReasonNone, err
+	told, err := p.remembered(ctx, id, c)
+	return a, len(told) > 0, err
 }
 
 // unusable says that a code or refresh token is not good, and records when it
