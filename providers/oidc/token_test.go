@@ -380,3 +380,24 @@ func TestRoundTrips(t *testing.T) {
 		}
 	}
 }
+
+// R-OAUTH-34: a client that is no longer in the configuration has nothing.
+func TestClientRemoved(t *testing.T) {
+	w := newWorld(t)
+	before := w.serve(cast(), "")
+	tokens := signIn(t, before, "openid offline_access")
+	config := cast()
+	config.Clients = config.Clients[1:]
+	after := w.serve(config, before.issuer)
+	want(t, "userinfo", after.userinfo(tokens.text("access_token")), 401, "invalid_token")
+	want(t, "refresh", after.refresh("w", tokens.text("refresh_token")), 401, "invalid_client")
+	if got := after.call("/oidc/introspect", "x", url.Values{"token": {tokens.text("access_token")}}); got.json["active"] != false {
+		t.Errorf("introspection: %v", got.json)
+	}
+	if p := after.browser().authorize(params("id_token_hint", tokens.text("id_token"))); p.StatusCode != 400 || p.Header.Get("Location") != "" {
+		t.Errorf("authorize: %d %s", p.StatusCode, p.Header.Get("Location"))
+	}
+	if p := after.browser().get(logoutURL("id_token_hint", tokens.text("id_token"))); p.StatusCode != 400 {
+		t.Errorf("logout: %d", p.StatusCode)
+	}
+}
