@@ -85,7 +85,7 @@ func (d *Desk) open(ctx context.Context, c Case, verb Verb) (op, who account.Acc
 	if errors.Is(err, directory.ErrNotFound) {
 		err = DeniedScope
 	} else if err == nil {
-		err = d.Rules.Allows(ctx, op, verb, who, d.now(), d.children)
+		err = d.Rules.Allows(ctx, op, verb, who, d.now(), d.children())
 	}
 	return op, who, d.refused(ctx, c, verb, err)
 }
@@ -103,19 +103,34 @@ func (d *Desk) record(ctx context.Context, c Case, act, result string, detail ..
 }
 
 // children looks for places among the accounts of a query: no directory finds
-// an entry by its place as every other does.
-func (d *Desk) children(ctx context.Context, among directory.Query, handles []string) (found []account.Account, err error) {
-	searcher, ok := d.Directory.(directory.Searcher)
-	if !ok {
-		return nil, nil
-	}
-	err = searcher.Search(ctx, among, func(a account.Account) bool {
-		if slices.ContainsFunc(handles, func(h string) bool { return strings.EqualFold(h, a.Handle) }) {
-			found = append(found, a)
+// an entry by its place as every other does. Each query is made once for all
+// the accounts that are judged with it.
+func (d *Desk) children() Children {
+	known := map[string]map[string]account.Account{} // by query, by place
+	return func(ctx context.Context, among directory.Query, handles []string) (found []account.Account, err error) {
+		searcher, ok := d.Directory.(directory.Searcher)
+		if !ok {
+			return nil, nil
 		}
-		return len(found) < len(handles)
-	})
-	return found, err
+		query := fmt.Sprint(among)
+		if known[query] == nil {
+			all := map[string]account.Account{}
+			err := searcher.Search(ctx, among, func(a account.Account) bool {
+				all[strings.ToLower(a.Handle)] = a
+				return true
+			})
+			if err != nil {
+				return nil, err
+			}
+			known[query] = all
+		}
+		for _, handle := range handles {
+			if a, ok := known[query][strings.ToLower(handle)]; ok {
+				found = append(found, a)
+			}
+		}
+		return found, nil
+	}
 }
 
 const (
@@ -159,9 +174,9 @@ func (d *Desk) Search(ctx context.Context, c Case, text string) (Found, error) {
 			return Found{}, fmt.Errorf("desk: search: %w", err)
 		}
 	}
-	found := Found{More: len(seen) == maxSeen}
+	found, children := Found{More: len(seen) == maxSeen}, d.children()
 	for _, a := range seen {
-		err := d.Rules.Allows(ctx, op, See, a, d.now(), d.children)
+		err := d.Rules.Allows(ctx, op, See, a, d.now(), children)
 		if denied := Denied(""); errors.As(err, &denied) {
 			continue
 		} else if err != nil {

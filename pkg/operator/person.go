@@ -59,8 +59,9 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if p.Verified, err = d.Verified(ctx, c); err != nil {
 		return Person{}, err
 	}
+	children := d.children()
 	for _, act := range Acts() {
-		err := d.Rules.Allows(ctx, op, act.verb(), who, d.now(), d.children)
+		err := d.Rules.Allows(ctx, op, act.verb(), who, d.now(), children)
 		if denied := Denied(""); err != nil && !errors.As(err, &denied) {
 			return Person{}, err
 		}

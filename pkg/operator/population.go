@@ -84,11 +84,12 @@ func (d *Desk) Select(ctx context.Context, c Case, verb Verb, sel Selection, mos
 	if err != nil {
 		return nil, false, err
 	}
+	children := d.children()
 	for _, a := range meant {
 		if slices.ContainsFunc(sel.Except, func(l string) bool { return strings.EqualFold(l, a.Login) }) || !d.grouped(a, sel.Group) {
 			continue
 		}
-		err := d.Rules.Allows(ctx, op, verb, a, d.now(), d.children)
+		err := d.Rules.Allows(ctx, op, verb, a, d.now(), children)
 		if denied := Denied(""); errors.As(err, &denied) {
 			continue
 		} else if err != nil {

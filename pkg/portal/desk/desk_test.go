@@ -91,7 +91,11 @@ func TestSearch(t *testing.T) {
 	if len(all) != 1 || all["eloise.martin"] == "" {
 		t.Errorf("found %v", all)
 	}
+	s.marked.searches = 0
 	family := b.post("/desk", "q", "goff").is(t, 200).found()
+	if s.marked.searches != 2 { // for what was typed, and for the pupils whose parents are within reach
+		t.Errorf("%d searches", s.marked.searches)
+	}
 	if len(family) != 4 { // twins and both parents
 		t.Errorf("found %v", family)
 	}

@@ -66,6 +66,15 @@ type marking struct {
 	mu    sync.Mutex
 	marks map[account.ID]int
 	down  bool
+	// searches counts them.
+	searches int
+}
+
+func (m *marking) Search(ctx context.Context, q directory.Query, each func(account.Account) bool) error {
+	m.mu.Lock()
+	m.searches++
+	m.mu.Unlock()
+	return m.Searcher.Search(ctx, q, each)
 }
 
 func (m *marking) Edit(_ context.Context, id account.ID, attribute string, from, to []string) error {
