@@ -35,6 +35,10 @@ type Account struct {
 	// no end is known. Of a grace it is the end of the grace.
 	Ends time.Time
 
+	// MustChange: the directory says that the password must be changed before
+	// anything else.
+	MustChange bool `json:",omitempty"`
+
 	// Contacts are the rescue addresses in the order in which they are
 	// offered (requirement R20). The institution's own are not among them.
 	Contacts []Contact

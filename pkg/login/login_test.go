@@ -214,6 +214,10 @@ type people struct {
 	tried  string // the last password
 }
 
+// marked is somebody whose password must be changed, as the directory says
+// without being given it.
+const marked = "marked"
+
 func (p *people) set(who string, status account.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -234,7 +238,9 @@ func (p *people) account(who string) (account.Account, error) {
 		return account.Account{}, directory.ErrNotFound
 	}
 	a := account.Account{ID: account.ID("id-" + who), Login: who, Status: account.Active}
-	if status := p.status[who]; status != "" {
+	if status := p.status[who]; status == marked {
+		a.MustChange = true
+	} else if status != "" {
 		a.Status, a.Reason = status, account.ReasonClosed
 	}
 	return a, nil

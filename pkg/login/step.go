@@ -40,15 +40,20 @@ type StepForm struct {
 const StepPassword = "password"
 
 // noteMustChange says that the directory took the password, but for a change of
-// it only.
+// it only. What it says of the account without a password is in the snapshot.
 const noteMustChange = "must_change"
 
 // MustChange reports whether the account's password must be changed before
 // anything else, and Changed that it was.
-func MustChange(s *session.Session) bool { return s.Note(noteMustChange) != "" }
+func MustChange(s *session.Session) bool {
+	return s.Note(noteMustChange) != "" || s.Account.MustChange
+}
 
 // Changed notes that the password was changed in this session.
-func Changed(s *session.Session) { s.SetNote(noteMustChange, "") }
+func Changed(s *session.Session) {
+	s.SetNote(noteMustChange, "")
+	s.Account.MustChange = false // as it was read before
+}
 
 // due returns the first step that is before the person, nil when there is none.
 func (f *Flow) due(s *session.Session) Step {

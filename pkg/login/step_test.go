@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/login"
@@ -102,6 +103,23 @@ func TestMustChange(t *testing.T) {
 	if b.cookies["session"] != "" {
 		t.Error("a session")
 	}
+}
+
+// A mark that an administrator puts meanwhile is seen within a minute, and gone
+// with the change.
+func TestMustChangeMeanwhile(t *testing.T) {
+	w := open(t)
+	w.flow.Steps = []login.Step{newPassword{}}
+	b := w.browser()
+	w.want("in", b.try(b.get("/app"), "alice", "right"), "in as alice")
+	w.dir.set("alice", marked)
+	w.want("at once", b.get("/app"), "in as alice")
+	w.clock.Advance(time.Minute)
+	page := b.get("/app?x")
+	w.want("a minute later", page, "choose")
+	w.dir.set("alice", "")
+	w.want("changed", b.post("/login/continue", "step", "password", "state", page.state()), "in as alice at /app?x")
+	w.want("for good", b.get("/app"), "in as alice")
 }
 
 // A fault in a step is a 503 that passes nothing.

@@ -57,7 +57,7 @@ var bareAttributes = []string{
 	"mobile", "pager", "supannOIDCDateDeNaissance", "schacDateOfBirth", "cn", "memberOf", "eduPersonAffiliation",
 	"eduPersonPrimaryAffiliation", "eduPersonScopedAffiliation", "eduPersonEntitlement", "eduPersonAssurance", "supannCivilite",
 	"supannEtuId", "supannEmpId", "supannCodeINE", "supannEtablissement", "supannEntiteAffectation",
-	"supannEntiteAffectationPrincipale", "description", "supannRessourceEtat", "supannRessourceEtatDate", "pwdAccountLockedTime",
+	"supannEntiteAffectationPrincipale", "description", "supannRessourceEtat", "supannRessourceEtatDate", "pwdAccountLockedTime", "pwdReset",
 }
 
 func (p *bare) login() error {

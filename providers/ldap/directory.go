@@ -123,7 +123,7 @@ func (d *dir) wanted() []string {
 	}
 	all = slices.Concat(all, names.Birth, names.Release, names.Editable)
 	for _, name := range d.schema.State {
-		all = append(all, sources[name].attributes...)
+		all = append(append(all, sources[name].attributes...), afterReset[name].attribute)
 	}
 	var out []string
 	for _, a := range all {

@@ -77,6 +77,7 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 		Status:     s.status,
 		Reason:     s.reason,
 		Ends:       s.ends,
+		MustChange: mustChange(d.schema.State, e),
 		Contacts:   contacts(names, d.ownDomains, e),
 		Attributes: map[string][]string{},
 	}

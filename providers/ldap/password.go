@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf16"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -129,19 +131,29 @@ func unicodePwd(password string) string {
 	return string(value)
 }
 
-// afterReset are the marks that a policy puts when an administrator changes a
-// password, by the sources of state: pwdReset with pwdMustChange (OpenLDAP: when
-// the root DN does), passwordExpirationTime with passwordMustChange (389ds).
+// afterReset are the marks that a password must be changed, by the sources of
+// state. A policy puts them when an administrator changes a password: pwdReset
+// with pwdMustChange (OpenLDAP: when the root DN does), passwordExpirationTime
+// with passwordMustChange (389ds). In Active Directory only people put it.
 var afterReset = map[string]struct{ attribute, value string }{
-	"ppolicy": {"pwdReset", "TRUE"},
-	"389ds":   {"passwordExpirationTime", "19700101000000Z"},
+	"ppolicy":          {"pwdReset", "TRUE"},
+	"389ds":            {"passwordExpirationTime", "19700101000000Z"},
+	"active-directory": {"pwdLastSet", "0"},
+}
+
+// mustChange reports whether an entry bears such a mark.
+func mustChange(sources []string, e entry) bool {
+	return slices.ContainsFunc(sources, func(source string) bool {
+		mark, ok := afterReset[source]
+		return ok && strings.EqualFold(e.first(mark.attribute), mark.value)
+	})
 }
 
 // clearReset takes such a mark back: here the person chose the password.
 func (k *desk) clearReset() {
 	for _, source := range k.dir.schema.State {
 		mark, ok := afterReset[source]
-		if !ok {
+		if !ok || source == "active-directory" { // where a new password replaces it
 			continue
 		}
 		request := k.dir.look(k.dn, "("+mark.attribute+"="+mark.value+")", "1.1")

@@ -97,6 +97,9 @@ func TestMustChange(t *testing.T) {
 	if _, err := root.PasswordModify(goldap.NewPasswordModifyRequest(dn+n.suffix, "", "given by the desk")); err != nil {
 		t.Fatal(err)
 	}
+	if again, err := d.Get(t.Context(), a.ID); a.MustChange || err != nil || !again.MustChange {
+		t.Errorf("without its password, before the reset %v, after it %v, %v", a.MustChange, again.MustChange, err)
+	}
 	err = d.Authenticate(t.Context(), a, secret.New("given by the desk"))
 	if !errors.As(err, &must) || must.Expired {
 		t.Errorf("%v, %+v; want a change that was asked for", err, must)
@@ -106,6 +109,9 @@ func TestMustChange(t *testing.T) {
 	}
 	if err := d.Authenticate(t.Context(), a, secret.New("chosen by myself")); err != nil {
 		t.Errorf("after the change: %v", err)
+	}
+	if again, err := d.Get(t.Context(), a.ID); err != nil || again.MustChange {
+		t.Errorf("after the change: %v, %v", again.MustChange, err)
 	}
 }
 

@@ -157,6 +157,29 @@ func TestStates_R10_R11_R16(t *testing.T) {
 	}
 }
 
+// What must be changed is said by the entry too, in the words of each server.
+func TestMarks(t *testing.T) {
+	for _, c := range []struct {
+		preset, entry string
+		want          bool
+	}{
+		{"inetorgperson", "pwdReset: TRUE", true},
+		{"inetorgperson", "pwdReset: FALSE", false},
+		{"inetorgperson", "", false},
+		{"supann", "pwdReset: TRUE", true},
+		{"active-directory", "userAccountControl: 512\npwdLastSet: 0", true},
+		{"active-directory", "userAccountControl: 512\npwdLastSet: 134000000000000000", false},
+		{"active-directory", "userAccountControl: 512\npwdReset: TRUE", false},
+		{"389ds", "passwordExpirationTime: 19700101000000Z", true},
+		{"389ds", "passwordExpirationTime: 20300101000000Z", false},
+	} {
+		a, err := open(t, one(t, c.preset, c.entry)).Find(t.Context(), "jo")
+		if err != nil || a.MustChange != c.want || a.Status != account.Active {
+			t.Errorf("%s, %q: %v, %s, %v; want %v", c.preset, c.entry, a.MustChange, a.Status, err, c.want)
+		}
+	}
+}
+
 func TestAbsentState_R10(t *testing.T) {
 	for absent, want := range map[account.Status]account.Reason{
 		account.Active: "", account.Pending: account.ReasonNotActivated, account.Disabled: account.ReasonUnknownState,

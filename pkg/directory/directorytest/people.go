@@ -61,7 +61,7 @@ func University() []Person {
 		until("2027-09-30", p("rgirard", "remi@bounce.example")),               // U18
 		until("2027-09-30", p("lmartin", "famille.martin@example.org")),        // U19a
 		until("2027-09-30", p("zmartin", "famille.martin@example.org")),        // U19b
-		until("2026-10-01", unset(p("asoares", "antonia@example.org"))),        // U20
+		unset(p("asoares", "antonia@example.org")),                             // U20: arrives on 1 October, and stays
 		born("Petit", also(p("cpetitleroy", "camille@example.org"), "CPetit")), // U21
 		until("2027-09-30", p("suharto", "suharto@example.com")),               // U22
 		until("2027-09-30", phone("+33639980023", p("ahassan"))),               // U23
