@@ -193,7 +193,8 @@ func (d *Desk) Corrected(ctx context.Context, c Case, why Reason, code string) e
 		if errors.Is(err, recovery.ErrWrong) {
 			return ErrWrong
 		}
-		return err
+		k := c.key("contact")
+		return errors.Join(err, d.Store.Do(ctx, &store.Delete{Tag: k.Tag, Names: []string{k.Name}}))
 	})
 }
 

@@ -6,12 +6,16 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/store"
 )
 
 // Person is what an operator is shown of an account.
 type Person struct {
 	Account  account.Account
 	Verified Verified
+	// CodeSent and ContactSent tell that a code is out to be read back: to
+	// verify the caller, and from a new rescue address.
+	CodeSent, ContactSent bool
 	// Contacts are the account's, masked.
 	Contacts []Masked
 	// Facts is whether facts could verify this caller.
@@ -59,6 +63,11 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if p.Verified, err = d.Verified(ctx, c); err != nil {
 		return Person{}, err
 	}
+	code, contact := &store.Read{Key: c.key("code")}, &store.Read{Key: c.key("contact")}
+	if err := d.Store.Do(ctx, code, contact); err != nil {
+		return Person{}, err
+	}
+	p.CodeSent, p.ContactSent = code.Fields != nil, contact.Fields != nil
 	children := d.children()
 	for _, act := range Acts() {
 		err := d.Rules.Allows(ctx, op, act.verb(), who, d.now(), children)

@@ -297,7 +297,7 @@ func TestCorrect(t *testing.T) {
 	b.post(place, "do", "contact_code", "reason", "moved", "code", "123456").is(t, 400)
 	b.post(place, "do", "contact", "reason", "moved", "address", "new@example.net", "from", "0").is(t, 303)
 	code := digits.FindString(s.next("new@example.net").Text)
-	b.get(place+"?news=new").is(t, 200, `id="new_code"`)
+	b.get(place).is(t, 200, `id="new_code"`)
 	b.post(place, "do", "contact_code", "reason", "moved", "code", code).is(t, 303)
 	if m := s.next("lea@example.org"); !strings.Contains(m.Text, "/recover/undo?t=") {
 		t.Error(m.Text)

@@ -20,8 +20,7 @@ import (
 
 // news is what a page says after a form was answered, by the name that the
 // redirect gives it.
-var news = map[string]render.AlertKey{"done": render.AlertDeskDone, "verified": render.AlertDeskVerified, "sent": render.AlertDeskSent,
-	"new": render.AlertDeskSent}
+var news = map[string]render.AlertKey{"done": render.AlertDeskDone, "verified": render.AlertDeskVerified, "sent": render.AlertDeskSent}
 
 func (p *Pages) person(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	var alert *render.Alert
@@ -39,15 +38,14 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, s *session.Session,
 	}
 	view := personView(who)
 	view.Frame = render.Frame{NoDoors: true, Alert: alert, Action: r.URL.Path}
-	did := r.URL.Query().Get("news") + r.PostFormValue("do")
-	view.CodeSent, view.ContactSent = strings.HasPrefix(did, "sent") || did == "code", strings.HasPrefix(did, "new") || did == "contact_code"
 	p.Pages.Render(w, r, status, view)
 }
 
 func personView(who operator.Person) render.DeskPerson {
 	a := who.Account
 	view := render.DeskPerson{Name: a.Name, Login: a.Login, Status: string(a.Status), Reason: render.Reason(a.Reason), Ends: a.Ends,
-		Next: string(who.Next), Facts: who.Facts, VerifiedBy: string(who.Verified.By), VerifiedUntil: who.Verified.Until}
+		Next: string(who.Next), Facts: who.Facts, VerifiedBy: string(who.Verified.By), VerifiedUntil: who.Verified.Until,
+		CodeSent: who.CodeSent, ContactSent: who.ContactSent}
 	for i, c := range who.Contacts {
 		view.Contacts = append(view.Contacts, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Text, Sendable: c.Sendable, Doubtful: c.Doubtful})
 	}
@@ -112,7 +110,7 @@ func (p *Pages) does(do string) answer {
 			if err != nil {
 				return "", err
 			}
-			return "new", p.Desk.Correct(ctx, c, operator.Reason(r.PostFormValue("reason")), index(r, "from"), to)
+			return "sent", p.Desk.Correct(ctx, c, operator.Reason(r.PostFormValue("reason")), index(r, "from"), to)
 		},
 		"contact_code": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
 			return "done", p.Desk.Corrected(ctx, c, operator.Reason(r.PostFormValue("reason")), r.PostFormValue("code"))
