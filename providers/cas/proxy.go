@@ -120,7 +120,8 @@ func (p *protocol) refusal(a ask, s *session.Session) string {
 }
 
 // proxyTicket issues a ticket that hangs from the proxy-granting one. The
-// person may enter the target or not as if they came themselves.
+// person may enter the target or not as if they came themselves: so it is one of
+// the services, though section 2.7.1 would let it be any text.
 func (p *protocol) proxyTicket(r *http.Request, pgt, target string) (ticket string, failed *failure, err error) {
 	unknown := &failure{codeTicket, "The proxy-granting ticket is unknown, or the session has ended."}
 	key, ok := p.granting.Key(pgt)
