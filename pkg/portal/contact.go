@@ -81,6 +81,9 @@ func (p *Portal) postAddress(w http.ResponseWriter, r *http.Request) {
 		p.to(w, r, "/recover/address")
 	case asked.Attempt != "":
 		err := p.Recovery.CompleteAddress(r.Context(), proof, recovery.Reply{Attempt: asked.Attempt, Code: r.PostFormValue("code"), Source: source, Address: client})
+		if err == nil && kind == account.Email {
+			p.noteActivated(r.Context(), ready.Login, p.noteAddress)
+		}
 		p.addressAnswer(w, r, err, kind, asked, "/recover/password", asked.and(kind))
 	default:
 		begun, err := p.Recovery.BeginAddress(r.Context(), proof, kind, r.PostFormValue("address"), p.Pages.Language(r), source, client)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
@@ -56,4 +57,43 @@ func (n notes) write(ctx context.Context, id account.ID, name, value string) (ac
 		return n.directory.Get(ctx, id)
 	}
 	return account.Account{}, directory.ErrConflict
+}
+
+// noteAddress writes down that a rescue address was proved today, where that is
+// asked for.
+func (p *Portal) noteAddress(ctx context.Context, id account.ID) error {
+	if p.asks.Address == nil {
+		return nil
+	}
+	if _, err := p.notes.write(ctx, id, notedLater, ""); err != nil {
+		return err
+	}
+	_, err := p.notes.write(ctx, id, notedAddress, p.now().In(account.Place).Format(time.DateOnly))
+	return err
+}
+
+// noteActivated writes down what somebody did while activating, so that they are
+// not asked again when they sign in. If it cannot be they are asked once more.
+func (p *Portal) noteActivated(ctx context.Context, login string, note func(context.Context, account.ID) error) {
+	if p.notes.directory == nil {
+		return
+	}
+	a, err := p.notes.directory.Find(ctx, login)
+	if err == nil {
+		err = note(ctx, a.ID)
+	}
+	if err != nil {
+		p.Logger.WarnContext(ctx, "a step taken while activating is not noted", "err", err)
+	}
+}
+
+// noteCharter writes down that the charter of an activation was accepted, if it
+// is the one that is asked for.
+func (p *Portal) noteCharter(ctx context.Context, login, url string) {
+	if terms := p.asks.Charter; terms != nil && terms.URL == url {
+		p.noteActivated(ctx, login, func(ctx context.Context, id account.ID) error {
+			_, err := p.notes.write(ctx, id, notedCharter, terms.Version)
+			return err
+		})
+	}
 }

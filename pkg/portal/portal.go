@@ -57,6 +57,8 @@ type Portal struct {
 	Extensions *lifecycle.Extensions
 
 	fields []Field // see Allow
+	asks   Steps   // see Steps
+	notes  notes
 	Logger *slog.Logger
 }
 

@@ -169,6 +169,9 @@ func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		p.noProof(w, r, err)
 	default:
+		if ready.Charter != "" {
+			p.noteCharter(r.Context(), ready.Login, ready.Charter)
+		}
 		p.finish(w, r, ready.Purpose, ready.Return)
 	}
 }

@@ -59,7 +59,7 @@ func (p *Portal) ask(r *http.Request, s *session.Session, from account.Contact) 
 func (p *Portal) prove(r *http.Request, s *session.Session) (*render.Alert, error) {
 	attempt, _ := proving(s)
 	reply := recovery.Reply{Attempt: attempt, Code: r.PostFormValue("code"), Source: web.ClientRange(r), Address: web.ClientAddr(r).String()}
-	_, err := p.Recovery.CompleteContact(r.Context(), s.Account.ID, reply)
+	proved, err := p.Recovery.CompleteContact(r.Context(), s.Account.ID, reply)
 	var slow *recovery.SlowDown
 	switch {
 	case errors.As(err, &slow):
@@ -76,6 +76,11 @@ func (p *Portal) prove(r *http.Request, s *session.Session) (*render.Alert, erro
 		return nil, err
 	}
 	s.SetNote(noteContact, "")
+	if proved.Kind == account.Email {
+		if err := p.noteAddress(r.Context(), s.Account.ID); err != nil {
+			return nil, err
+		}
+	}
 	return nil, p.refresh(r, s)
 }
 

@@ -75,6 +75,7 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 		return nil, plugin.At("notes", errors.New("is not read from the directory; add it to directory.attributes.release and to directory.attributes.editable"))
 	}
 	kept := notes{editable, c.Notes}
+	p.asks, p.notes = c, kept
 	if c.Charter != nil {
 		if u, err := url.Parse(c.Charter.URL); err != nil || u.Host == "" || c.Charter.Version == "" {
 			return nil, plugin.At("charter", errors.New(`needs a version, like "2026-09", and the url of its text`))
@@ -204,18 +205,7 @@ func (p rescue) Take(r *http.Request, s *session.Session) (any, error) {
 		}
 		return answered(p.ask(r, s, from))
 	}
-	alert, err := p.prove(r, s)
-	if alert != nil || err != nil {
-		return alert, err
-	}
-	if _, err := p.notes.write(r.Context(), s.Account.ID, notedLater, ""); err != nil {
-		return nil, err
-	}
-	a, err := p.notes.write(r.Context(), s.Account.ID, notedAddress, p.now().In(account.Place).Format(time.DateOnly))
-	if err == nil {
-		s.Account = a
-	}
-	return nil, err
+	return answered(p.prove(r, s))
 }
 
 // later puts it off, as often as that is allowed.

@@ -3,6 +3,7 @@ package portal_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -221,4 +222,65 @@ func TestContactsThatCannotChange(t *testing.T) {
 	}
 	b.leads(b.get("/account/contacts"), "/account")
 	b.leads(b.post("/account/contacts", "address", "me@home.example"), "/account")
+}
+
+// What was done while activating is not asked again at the first login.
+func TestStepsTakenWhileActivating(t *testing.T) {
+	h := whole(t)
+	d := h.editing()
+	h.portal.Recovery.Charter = "https://univ.example/charter"
+	h.steps(portal.Steps{Notes: "info", Charter: &portal.Terms{Version: "2026-09", URL: "https://univ.example/charter"}, Address: &portal.Rescue{}})
+	d.change("newby", func(a *account.Account) { a.Contacts, a.Mail = nil, "newby@univ.example" })
+	b := h.browser()
+	b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby"))
+	b.leads(b.get("/recover/password"), "/recover/address")
+	b.post("/recover/address", "address", "me@home.example")
+	m := <-h.mails
+	h.settled()
+	b.leads(b.post("/recover/address", "code", inCode.FindString(m.Text)), "/recover/password").is(t, http.StatusOK)
+	b.leads(b.post("/recover/password", "password", chosen, "charter", "yes"), "/recover/done?purpose=activate")
+	if got := d.of("newby").Attributes["info"]; !slices.Equal(got, []string{"loge:address=2026-09-15", "loge:charter=2026-09"}) {
+		t.Errorf("noted %q", got)
+	}
+	b = h.browser()
+	b.post("/login", "username", "newby", "password", chosen, "state", b.get("/login").state(t))
+	b.get("/account").is(t, http.StatusOK).has(t, "/account/sessions")
+}
+
+// R7: of two changes of one address the later finds a conflict, and of many
+// answers with one code one is taken.
+func TestContactsRace(t *testing.T) {
+	h := open(t)
+	d := h.editing()
+	h.portal.Recovery.Undo = issuer + "/recover/undo?t="
+	codes := map[string]string{}
+	var browsers []*browser
+	for _, to := range []string{"first@home.example", "second@home.example"} {
+		b := h.browser()
+		b.signIn("alice")
+		b.post("/account/contacts", "address", to, "instead", "0").is(t, http.StatusSeeOther)
+		m := <-h.mails
+		h.settled()
+		codes[m.To] = inCode.FindString(m.Text)
+		browsers = append(browsers, b)
+	}
+	if len(codes) != 2 {
+		t.Fatalf("codes for %d addresses", len(codes))
+	}
+	results := make(chan int, 8)
+	for range cap(results) {
+		each := &browser{h, maps.Clone(browsers[1].cookies), http.Header{}}
+		go func() { results <- each.post("/account/contacts", "code", codes["second@home.example"]).StatusCode }()
+	}
+	saved := 0
+	for range cap(results) {
+		if <-results == http.StatusSeeOther {
+			saved++
+		}
+	}
+	// The newer message has ended the older one.
+	browsers[0].post("/account/contacts", "code", codes["first@home.example"]).is(t, http.StatusUnprocessableEntity)
+	if got := d.of("alice").Contacts; saved != 1 || len(got) != 1 || got[0].Value != "second@home.example" {
+		t.Errorf("%d saved; on file: %v", saved, got)
+	}
 }
