@@ -198,7 +198,7 @@ func (p *Pages) execute(out *bytes.Buffer, r *http.Request, lang string, view Vi
 		query.Set(languageParam, tag)
 		data.Switch = append(data.Switch, switchTo{tag, name, "?" + query.Encode()})
 	}
-	return page.Execute(out, data)
+	return page().Execute(out, data)
 }
 
 // schemes are the sources of form-action for the places to which an answer to

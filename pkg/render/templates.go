@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 	"text/template/parse"
 	"time"
@@ -15,44 +16,64 @@ import (
 
 // set is every template in one language.
 type set struct {
-	pages map[string]*htmltemplate.Template // by the name of the page
-	mails map[string]*htmltemplate.Template // by file name
+	pages map[string]page // by the name of the page
+	mails map[string]page // by file name
 	texts map[string]*texttemplate.Template // by file name, of text messages with their folder
+}
+
+// page is a template of HTML, made when it is first shown: one weighs 100 KiB
+// and most servers show few of them.
+type page func() *htmltemplate.Template
+
+// page makes a template once to find its faults, and forgets it until somebody
+// wants to see it.
+func (p *Pages) page(read func() (*htmltemplate.Template, error)) (page, error) {
+	t, err := read()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.prepare(t); err != nil {
+		return nil, err
+	}
+	return sync.OnceValue(func() *htmltemplate.Template {
+		t, err := read()
+		if err != nil {
+			panic(err) // it was read at start
+		}
+		return t
+	}), nil
 }
 
 // parse reads every template of the layers in one language.
 func (p *Pages) parse(layers Overlay, lang string) (*set, error) {
-	s := &set{map[string]*htmltemplate.Template{}, map[string]*htmltemplate.Template{}, map[string]*texttemplate.Template{}}
+	s := &set{map[string]page{}, map[string]page{}, map[string]*texttemplate.Template{}}
 	funcs := p.funcs(lang)
 	layout, err := layers.ReadFile("pages/layout.html")
 	if err != nil {
 		return nil, err
 	}
-	err = layers.each("pages/*.html", func(file string, content []byte) error {
+	err = layers.each("pages/*.html", func(file string, content []byte) (err error) {
 		name := strings.TrimSuffix(file, ".html")
 		if name == "layout" {
 			return nil
 		}
-		t, err := htmltemplate.New("pages/layout.html").Funcs(funcs).Parse(string(layout))
-		if err != nil {
-			return err
-		}
-		if _, err := t.New("pages/" + file).Parse(string(content)); err != nil {
-			return err
-		}
-		s.pages[name] = t
-		return p.prepare(t)
+		s.pages[name], err = p.page(func() (*htmltemplate.Template, error) {
+			t, err := htmltemplate.New("pages/layout.html").Funcs(funcs).Parse(string(layout))
+			if err == nil {
+				_, err = t.New("pages/" + file).Parse(string(content))
+			}
+			return t, err
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = layers.each("mail/*.html", func(file string, content []byte) error {
-		t, err := htmltemplate.New("mail/" + file).Funcs(funcs).Parse(string(content))
-		if err != nil {
-			return err
-		}
-		s.mails[file] = t
-		return p.prepare(t)
+	err = layers.each("mail/*.html", func(file string, content []byte) (err error) {
+		s.mails[file], err = p.page(func() (*htmltemplate.Template, error) {
+			return htmltemplate.New("mail/" + file).Funcs(funcs).Parse(string(content))
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -114,6 +115,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Ha
 
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
+	debug.FreeOSMemory() // most of what the start needed is needed no more
 	select {
 	case err := <-served:
 		return err
