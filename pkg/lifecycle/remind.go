@@ -158,7 +158,6 @@ const pace = 50 * time.Millisecond
 // reminder is what a job carries. The account is read again when it is done.
 type reminder struct {
 	Account account.ID `json:"a"`
-	Ends    string     `json:"e"` // the day; of another one this says nothing
 	Step    int        `json:"s"`
 	To      string     `json:"to"`
 }
@@ -168,7 +167,7 @@ type reminder struct {
 func (r *Reminders) jobs(due Due) (jobs []outbox.Job) {
 	mark := mark(due.Account, due.Step)
 	for _, to := range addresses(due.Account) {
-		data, err := json.Marshal(reminder{Account: due.Account.ID, Ends: dayOf(due.Account.Ends), Step: due.Step, To: to})
+		data, err := json.Marshal(reminder{Account: due.Account.ID, Step: due.Step, To: to})
 		if err != nil {
 			panic(err) // texts and a number
 		}
@@ -177,7 +176,7 @@ func (r *Reminders) jobs(due Due) (jobs []outbox.Job) {
 	return jobs
 }
 
-// deliver sends one mail, unless it was sent or the end is another by now. That
+// deliver sends one mail, unless it was sent or is no longer due. That
 // it was is noted afterwards: a mail server that is away loses none, and a crash
 // between the two repeats the same message.
 func (r *Reminders) deliver(ctx context.Context, job outbox.Job) error {
@@ -192,7 +191,7 @@ func (r *Reminders) deliver(ctx context.Context, job outbox.Job) error {
 	case err != nil:
 		return err
 	}
-	if due, ok := r.due(a, r.now()); !ok || due.Step != m.Step || dayOf(a.Ends) != m.Ends {
+	if due, ok := r.due(a, r.now()); !ok || due.Step != m.Step {
 		return nil
 	}
 	key := mark(a, m.Step)

@@ -227,10 +227,10 @@ func TestLateRunAndLaterEnd(t *testing.T) {
 		t.Errorf("%+v", counts)
 	}
 	people.mu.Lock()
-	people.all[0].Ends = lasts(40 + 20)
+	people.all[0].Ends = lasts(40 + 5)
 	people.mu.Unlock()
 	h.run(r, true)
-	if sent := h.deliver(r); len(sent) != 2 || !strings.Contains(sent[0].Subject, "14\u00a0November 2026") {
+	if sent := h.deliver(r); len(sent) != 2 || !strings.Contains(sent[0].Subject, "30\u00a0October 2026") {
 		t.Errorf("of another end: %v", sent)
 	}
 }
@@ -270,6 +270,46 @@ func TestDelivery(t *testing.T) {
 	h.deliver(r)
 	if counts := h.run(r, true); counts.Told != 1 {
 		t.Errorf("%+v", counts)
+	}
+}
+
+// A machine that looked before another sent, and records its jobs after, repeats
+// nothing.
+func TestOneMachineIsLate(t *testing.T) {
+	h := newHouse(t, noon.AddDate(0, 0, 10), &crowd{all: []account.Account{kahina}})
+	a, b := h.machine(), h.machine()
+	b.Store = &between{Store: h.clock, before: func(ops []store.Op) {
+		if _, ok := ops[0].(*store.Push); ok {
+			h.run(a, true)
+			if sent := h.deliver(a); len(sent) != 2 {
+				t.Errorf("%v", sent)
+			}
+		}
+	}}
+	if counts := h.run(b, true); counts.Due != 1 {
+		t.Fatalf("%+v", counts)
+	}
+	if sent := h.deliver(a); len(sent) > 0 {
+		t.Errorf("again: %v", sent)
+	}
+}
+
+// A run is no burst: somebody's code leaves in between.
+func TestPace(t *testing.T) {
+	people := &crowd{}
+	for i := range 250 {
+		a := kahina
+		a.ID = account.ID(fmt.Sprint("k", i))
+		people.all = append(people.all, a)
+	}
+	h := newHouse(t, noon.AddDate(0, 0, 10), people)
+	if counts := h.run(h.machine(), true); counts.Mails != 500 {
+		t.Fatalf("%+v", counts)
+	}
+	h.clock.Advance(10*time.Second - time.Millisecond)
+	pull := &store.Pull{Queue: "outbox", Max: 1000, Lease: time.Minute}
+	if err := h.clock.Do(t.Context(), pull); err != nil || len(pull.Entries) != 200 {
+		t.Errorf("%d in ten seconds, %v", len(pull.Entries), err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -31,7 +32,7 @@ type Watch struct {
 	Sessions  *session.Manager // with Watched
 	Directory directory.Reader
 	// PerSecond bounds how many accounts are read in a second, by all replicas
-	// together.
+	// together; DefaultPerSecond when unset.
 	PerSecond int
 	Audit     audit.Log
 	Logger    *slog.Logger
@@ -67,7 +68,7 @@ func (w *Watch) Turn(ctx context.Context) error {
 	if err := w.Store.Do(ctx, mine); err != nil || !mine.Created {
 		return err
 	}
-	due, err := w.Sessions.Due(ctx, w.PerSecond)
+	due, err := w.Sessions.Due(ctx, cmp.Or(w.PerSecond, DefaultPerSecond))
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func TestWatchEndsWhatWasClosed(t *testing.T) {
 		account.Active: false, account.Grace: false, account.Locked: true, account.Disabled: true, account.Pending: true, "gone": true,
 	} {
 		t.Run(string(state), func(t *testing.T) {
-			w := newWatched(t, 10)
+			w := newWatched(t, 0)
 			key := w.signIn("alice")
 			offline := store.Key{Tag: "offline", Name: "grant"}
 			if err := w.clock.Do(t.Context(), append(w.sessions.Index("bob", offline, 24*time.Hour),

@@ -91,7 +91,7 @@ func (e *Establishments) Change(w http.ResponseWriter, r *http.Request, s *sessi
 	if err := e.Editor.Edit(r.Context(), a.ID, e.Current, a.Values(e.Current), []string{to}); err != nil {
 		return nil, fmt.Errorf("login: establishment: %w", err)
 	}
-	// A replica of the directory may not have it yet.
+	// It was read just before; now a replica of the directory may not have it yet.
 	a.Attributes = maps.Clone(a.Attributes)
 	a.Attributes[e.Current] = []string{to}
 	for _, of := range e.Flow.Farewells {

@@ -14,9 +14,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/plugin"
@@ -30,6 +30,13 @@ import (
 
 const appSecret = "a-secret-of-the-test-application"
 
+// opened is the configuration of something that is open already.
+type opened[T any] struct {
+	Value T `json:"-"`
+}
+
+func (o *opened[T]) Open(context.Context, struct{}) (T, error) { return o.Value, nil }
+
 // network is a server of a network of schools with one application of each
 // protocol, which keep what they are told of the end of sessions.
 type network struct {
@@ -38,7 +45,8 @@ type network struct {
 	app    string
 	told   chan string // the protocol and what it calls the session
 	client *http.Client
-	logout *regexp.Regexp
+	clock  *memory.FakeTimeStore
+	people directory.Directory
 }
 
 func newNetwork(t *testing.T) *network {
@@ -67,7 +75,7 @@ func newNetwork(t *testing.T) *network {
 	text := strings.NewReplacer("ISSUER", n.issuer, "APP", n.app).Replace(`
 issuer: ISSUER
 keys: none
-directory: {type: memory, fixtures: [school]}
+directory: {type: memory}
 store: {type: memory}
 establishments:
   attribute: ESCOUAI
@@ -91,9 +99,15 @@ applications:
 		t.Fatal(err)
 	}
 	config.KeyMaterial = keys
+	if n.clock, err = memory.NewFakeTimeStore(time.Now(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if n.people, err = (memory.DirectoryConfig{Fixtures: []string{"school"}}).Open(t.Context(), struct{}{}); err != nil {
+		t.Fatal(err)
+	}
 	s, err := server.Open(t.Context(), config, server.Plugins{
-		Directories: plugin.Set[directory.Directory, struct{}]{"memory": func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }},
-		Stores:      plugin.Set[store.Store, struct{}]{"memory": func() plugin.Config[store.Store, struct{}] { return &memory.StoreConfig{} }},
+		Directories: plugin.Set[directory.Directory, struct{}]{"memory": func() plugin.Config[directory.Directory, struct{}] { return &opened[directory.Directory]{Value: n.people} }},
+		Stores:      plugin.Set[store.Store, struct{}]{"memory": func() plugin.Config[store.Store, struct{}] { return &opened[store.Store]{Value: n.clock} }},
 		Protocols: plugin.Set[sso.Protocol, sso.Env]{
 			"oidc": func() plugin.Config[sso.Protocol, sso.Env] { return &oidc.Config{} },
 			"cas":  func() plugin.Config[sso.Protocol, sso.Env] { return &cas.Config{} },
@@ -246,6 +260,29 @@ func TestChangeOfEstablishment(t *testing.T) {
 	_, newSID, byCAS, byOIDC, _ := n.enter() // without signing in
 	if byCAS != "0990011Z" || byOIDC != "0990011Z" || newSID == sid {
 		t.Errorf("after: %q, %q, %q", byCAS, byOIDC, newSID)
+	}
+}
+
+// R15: an account that is blocked in the directory loses its session, and its
+// applications hear of it, although nobody comes back.
+func TestBlockedWhileNobodyLooks(t *testing.T) {
+	n := newNetwork(t)
+	n.signIn("lea.dalmeida")
+	ticket, sid, _, _, refresh := n.enter()
+	a, err := n.people.Find(t.Context(), "lea.dalmeida")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.people.(directory.Editor).Edit(t.Context(), a.ID, "ESCOPersonEtatCompte", []string{"VALIDE"}, []string{"BLOQUE"}); err != nil {
+		t.Fatal(err)
+	}
+	n.clock.Advance(31 * time.Second)
+	told := map[string]bool{<-n.told: true, <-n.told: true}
+	if !told["cas "+ticket] || !told["oidc "+sid] {
+		t.Errorf("told: %v", told)
+	}
+	if tokens := n.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}); tokens["error"] != "invalid_grant" {
+		t.Errorf("the refresh token: %v", tokens)
 	}
 }
 
