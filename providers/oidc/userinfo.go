@@ -135,12 +135,20 @@ func (p *provider) introspect(w http.ResponseWriter, r *http.Request) {
 
 func (p *provider) examineRefresh(r *http.Request, c *client, token string) (*oidc.IntrospectionResponse, *oidc.Error) {
 	t, _ := p.parseRefresh(c, token)
-	read := &store.Read{Key: c.key(t.locator())}
+	key := c.key(t.locator())
+	read := &store.Read{Key: key}
 	if err := p.env.Store.Do(r.Context(), read); err != nil {
 		return nil, p.fault(r, err)
 	}
 	if read.Fields[fieldSecret] != refreshHash(t.text) {
 		return &oidc.IntrospectionResponse{}, nil
+	}
+	switch _, refused := p.stillWelcome(r, c, key, t.Account); refused {
+	case nil:
+	case errGrant:
+		return &oidc.IntrospectionResponse{}, nil
+	default:
+		return nil, refused
 	}
 	g := grantOf(read.Fields)
 	return &oidc.IntrospectionResponse{Active: true, Scope: strings.Fields(g.Scope), ClientID: c.ID, TokenType: "refresh_token",

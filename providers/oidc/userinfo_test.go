@@ -147,6 +147,12 @@ func TestIntrospectRevoke(t *testing.T) {
 		t.Error("still active")
 	}
 	want(t, "refresh", r.refresh("w", refreshToken), 400, "invalid_grant")
+
+	closed := signIn(t, r, "openid offline_access").text("refresh_token")
+	r.people.set("id-alice", account.Disabled)
+	if r.active(closed) {
+		t.Error("the refresh token of an account that was closed is active")
+	}
 }
 
 // TestDiscovery is C-18, and what R-OAUTH-25, 27 and 29 ask of it.
