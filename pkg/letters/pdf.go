@@ -54,6 +54,7 @@ func (p *Press) PDF(ctx context.Context, w io.Writer, perPage int, o Order) (Pri
 	d := &document{press: p, w: w, format: f, perPage: perPage, pdf: fpdf.New("P", "mm", "A4", "")}
 	d.pdf.SetAutoPageBreak(false, 0)
 	d.pdf.SetMargins(0, 0, 0)
+	d.pdf.SetCellMargin(0)
 	d.pdf.AddUTF8FontFromBytes("sans", "", sans)
 	d.pdf.AddUTF8FontFromBytes("sans", "B", bold)
 	d.pdf.AddUTF8FontFromBytes("mono", "B", mono)
@@ -125,7 +126,7 @@ func (d *document) page() {
 }
 
 // write sets a text, or with draw unset only measures it, and returns its
-// height.
+// height. What would break a word does not fit: an address is copied from paper.
 func (d *document) write(text string, x, y, width, scale float64, draw bool) float64 {
 	const leading, mm = 1.35, 25.4 / 72
 	top := y
@@ -149,6 +150,11 @@ func (d *document) write(text string, x, y, width, scale float64, draw bool) flo
 			d.pdf.MultiCell(width, height, line, "", "L", false)
 			y = d.pdf.GetY()
 			continue
+		}
+		for word := range strings.FieldsSeq(line) {
+			if d.pdf.GetStringWidth(word) > width {
+				return pageHeight
+			}
 		}
 		y += height * float64(len(d.pdf.SplitText(line, width)))
 	}

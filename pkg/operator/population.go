@@ -66,7 +66,8 @@ type Selection struct {
 	Except []string
 }
 
-// ErrPopulation: no such population, or none of this operator's.
+// ErrPopulation says that there is no such population, or none of this
+// operator's.
 var ErrPopulation = errors.New("operator: no such population")
 
 // Select returns the accounts of a selection to which the operator may do
@@ -175,8 +176,8 @@ func (d *Desk) Force(ctx context.Context, c Case, to []account.Account) (run str
 	return d.each(ctx, c, "campaign", to, true)
 }
 
-// ErrCannotForce: nothing says how this directory marks a password that must be
-// changed.
+// ErrCannotForce says that nobody told how this directory marks a password that
+// must be changed.
 var ErrCannotForce = errors.New("operator: desk.force is not configured")
 
 // Force is how a directory marks a password that must be changed at the next
