@@ -52,16 +52,13 @@ func TestKilledWhilePasswordsChange(t *testing.T) {
 	}
 	var all []*reset
 	logs := []*journal{w.b.log}
-	var whole time.Duration
-	after := time.Minute // the first time nobody is disturbed, to see how long that takes
+	var whole time.Duration // how long it takes when nobody is disturbed, as the first time
 	for round := 0; len(all) < *resets; round++ {
 		forget(t, redis)
 		now := w.begun(t, round, current)
-		lasts := w.killAmid(t, now, after)
-		if round == 0 {
+		if lasts := w.killAmid(t, now, whole); round == 0 {
 			whole = lasts
 		}
-		after = rand.N(whole)
 		logs = append(logs, w.a.log)
 		w.a = w.serve(t)
 		for _, r := range now {
@@ -108,15 +105,23 @@ func (w *world) begun(t *testing.T, round int, current map[string]string) []*res
 	return all
 }
 
-// killAmid sends all new passwords to one process, kills it after a while, and
-// returns when the last answer came.
-func (w *world) killAmid(t *testing.T, all []*reset, after time.Duration) (last time.Duration) {
+// killAmid sends all new passwords to one process, one by one within a span of
+// time, and kills it at some moment of that or soon after; without a span, when
+// all is answered. It returns when the last answer came.
+func (w *world) killAmid(t *testing.T, all []*reset, span time.Duration) (last time.Duration) {
 	t.Helper()
+	end := make(<-chan time.Time)
+	if span > 0 {
+		end = time.After(rand.N(span + span/2))
+	}
 	var posting sync.WaitGroup
 	var mu sync.Mutex
 	began := time.Now()
 	for _, r := range all {
 		posting.Go(func() {
+			if span > 0 {
+				time.Sleep(rand.N(span))
+			}
 			r.answered = posted(w.a, r)
 			mu.Lock()
 			defer mu.Unlock()
@@ -127,7 +132,7 @@ func (w *world) killAmid(t *testing.T, all []*reset, after time.Duration) (last 
 	go func() { posting.Wait(); close(answered) }()
 	select {
 	case <-answered:
-	case <-time.After(after):
+	case <-end:
 	}
 	w.a.kill(t)
 	<-answered

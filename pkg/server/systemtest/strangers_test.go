@@ -112,36 +112,41 @@ func TestNobodyIsTold(t *testing.T) {
 	}
 }
 
-// BenchmarkWhoever reports, for each kind of account, the 95th percentile of
-// the durations of one request for a way back in and of one wrong password, the
-// kinds taken in turn: run it with -benchtime 200x and compare (requirement
-// R35).
+// BenchmarkWhoever reports, for each kind of account, the median and the 95th
+// percentile of the durations of one request for a way back in, and of one
+// wrong password, the kinds taken in turn: run it with -benchtime 200x on a
+// machine that does nothing else, and compare (requirement R35).
 func BenchmarkWhoever(b *testing.B) {
 	w := newServers(b, university, configuration)
 	w.twoOfOneName(b)
 	at := w.open(b)
 	redis := goredis.NewClient(&goredis.Options{Addr: w.redis.Addr})
 	defer redis.Close()
-	took := map[string][]time.Duration{}
-	for b.Loop() {
-		if err := redis.FlushAll(b.Context()).Err(); err != nil {
-			b.Fatal(err)
-		}
-		for _, who := range kinds {
-			browser := newBrowser(b, at.node)
-			ask := browser.get("/recover").form().with(b, "username", who.login)
-			began := time.Now()
-			browser.do(http.MethodPost, ask.action, ask.values)
-			took["recover_"+who.kind] = append(took["recover_"+who.kind], time.Since(began))
-			form := browser.get("/login").form().with(b, "username", who.login).with(b, "password", "not the password")
-			began = time.Now()
-			browser.do(http.MethodPost, form.action, form.values)
-			took["login_"+who.kind] = append(took["login_"+who.kind], time.Since(began))
-		}
-	}
-	for name, all := range took {
-		slices.Sort(all)
-		b.ReportMetric(float64(all[len(all)*95/100].Microseconds())/1000, name+"_p95_ms")
+	for page, fields := range map[string][]string{"/recover": nil, "/login": {"password", "not the password"}} {
+		b.Run(page[1:], func(b *testing.B) {
+			took := map[string][]time.Duration{}
+			for b.Loop() {
+				if err := redis.FlushAll(b.Context()).Err(); err != nil {
+					b.Fatal(err)
+				}
+				for _, who := range kinds {
+					browser := newBrowser(b, at.node)
+					form := browser.get(page).form().with(b, "username", who.login)
+					for i := 0; i < len(fields); i += 2 {
+						form.with(b, fields[i], fields[i+1])
+					}
+					began := time.Now()
+					browser.do(http.MethodPost, form.action, form.values)
+					took[who.kind] = append(took[who.kind], time.Since(began))
+				}
+			}
+			for kind, all := range took {
+				slices.Sort(all)
+				for name, at := range map[string]int{"median": len(all) / 2, "p95": len(all) * 95 / 100} {
+					b.ReportMetric(float64(all[at].Microseconds())/1000, kind+"_"+name+"_ms")
+				}
+			}
+		})
 	}
 }
 
