@@ -6,6 +6,14 @@
 // nobody else uses and that is never searched with. Changes are made on a
 // connection of their own. Every step has a deadline, no referral is followed,
 // and a connection that did anything odd is closed.
+//
+// From the bottom up: server.go knows the addresses and how they are doing,
+// dial.go makes one connection, pool.go keeps some. Above them directory.go
+// finds entries, of which entry.go makes accounts, with state.go, contact.go
+// and group.go; policy.go reads what servers say of passwords. write.go,
+// password.go, edit.go and delegate.go change entries, search.go goes through
+// many, examine.go is the doctor. What a schema calls things is data, in
+// presets.
 package ldap
 
 import (
@@ -134,63 +142,20 @@ func (c Config) open() (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range schema.State {
-		if _, ok := sources[name]; !ok {
-			return nil, fmt.Errorf("state: nothing is called %q", name)
-		}
-	}
-	if _, ok := passwordChanges[schema.PasswordChange]; !ok {
-		return nil, fmt.Errorf("passwordChange: must be rfc3062, modify or ad, not %q", schema.PasswordChange)
-	}
-	if err := schema.Attributes.check(); err != nil {
+	if err := schema.check(); err != nil {
 		return nil, err
 	}
-	if _, err := goldap.CompileFilter(schema.Filter); err != nil {
-		return nil, fmt.Errorf("filter: is no LDAP filter (RFC 4515): %w", err)
-	}
-	if _, err := goldap.ParseDN(c.Base); err != nil || c.Base == "" {
-		return nil, errors.New("base: must be the DN under which the accounts are, like ou=people,dc=univ,dc=fr")
-	}
-	scopes := map[string]int{"": goldap.ScopeWholeSubtree, "sub": goldap.ScopeWholeSubtree, "one": goldap.ScopeSingleLevel}
-	scope, ok := scopes[c.Scope]
-	if !ok {
-		return nil, fmt.Errorf("scope: must be sub or one, not %q", c.Scope)
-	}
-	switch c.AbsentState {
-	case "", account.Active, account.Pending, account.Disabled:
-	default:
-		return nil, fmt.Errorf("absentState: must be active, pending or disabled, not %q", c.AbsentState)
-	}
-	if c.BindDN == "" || c.BindPassword.Empty() {
-		return nil, errors.New("bindDN, bindPassword: the service account that searches is missing")
-	}
-	if (c.WriteDN == "") != c.WritePassword.Empty() {
-		return nil, errors.New("writeDN, writePassword: one of the two is missing")
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	groups, err := c.Groups.complete()
 	if err != nil {
 		return nil, err
 	}
-	if c.Delegate != nil {
-		if err := c.Delegate.check(); err != nil {
-			return nil, err
-		}
-	}
-	resolver := c.Resolver
-	if resolver == nil {
-		resolver = net.DefaultResolver
-	}
-	providers, replicas, err := c.servers(resolver)
-	if err != nil {
-		return nil, err
-	}
-	if schema.PasswordChange == "ad" && !c.InsecurePlaintext && slices.ContainsFunc(providers, (*server).inTheClear) {
-		return nil, errors.New("passwordChange: Active Directory takes new passwords over TLS only; use ldaps://")
-	}
 	d := &dir{
 		schema:     schema,
 		base:       c.Base,
-		scope:      scope,
+		scope:      scopes[c.Scope],
 		lookup:     parseLookup(schema.Attributes.Lookup),
 		searched:   parseSearched(schema.Attributes.Search),
 		groups:     groups,
@@ -209,9 +174,11 @@ func (c Config) open() (*dir, error) {
 		d.log = slog.Default()
 	}
 	d.attributes = d.wanted()
-	d.dialer = &dialer{providers: providers, replicas: replicas, resolver: resolver, timeout: d.timeout, now: d.now, observe: c.Observe}
-	if d.dialer.observe == nil {
-		d.dialer.observe = func(string) {}
+	if d.dialer, err = c.dialer(d.timeout, d.now); err != nil {
+		return nil, err
+	}
+	if schema.PasswordChange == "ad" && !c.InsecurePlaintext && slices.ContainsFunc(d.dialer.providers, (*server).inTheClear) {
+		return nil, errors.New("passwordChange: Active Directory takes new passwords over TLS only; use ldaps://")
 	}
 	d.reader = credentials{c.BindDN, c.BindPassword}
 	d.writer = d.reader
@@ -222,4 +189,44 @@ func (c Config) open() (*dir, error) {
 	d.scans = newGate(scansAtOnce)
 	d.binds = newExclusive(d.dialer, cmp.Or(c.Pool.Binds, 8))
 	return d, nil
+}
+
+var scopes = map[string]int{"": goldap.ScopeWholeSubtree, "sub": goldap.ScopeWholeSubtree, "one": goldap.ScopeSingleLevel}
+
+// check looks at what is neither of the schema nor of the servers.
+func (c Config) check() error {
+	if _, err := goldap.ParseDN(c.Base); err != nil || c.Base == "" {
+		return errors.New("base: must be the DN under which the accounts are, like ou=people,dc=univ,dc=fr")
+	}
+	if _, ok := scopes[c.Scope]; !ok {
+		return fmt.Errorf("scope: must be sub or one, not %q", c.Scope)
+	}
+	switch c.AbsentState {
+	case "", account.Active, account.Pending, account.Disabled:
+	default:
+		return fmt.Errorf("absentState: must be active, pending or disabled, not %q", c.AbsentState)
+	}
+	if c.BindDN == "" || c.BindPassword.Empty() {
+		return errors.New("bindDN, bindPassword: the service account that searches is missing")
+	}
+	if (c.WriteDN == "") != c.WritePassword.Empty() {
+		return errors.New("writeDN, writePassword: one of the two is missing")
+	}
+	if c.Delegate != nil {
+		return c.Delegate.check()
+	}
+	return nil
+}
+
+func (c Config) dialer(timeout time.Duration, now func() time.Time) (*dialer, error) {
+	d := &dialer{resolver: c.Resolver, timeout: timeout, now: now, observe: c.Observe}
+	if d.resolver == nil {
+		d.resolver = net.DefaultResolver
+	}
+	if d.observe == nil {
+		d.observe = func(string) {}
+	}
+	var err error
+	d.providers, d.replicas, err = c.servers(d.resolver)
+	return d, err
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -17,7 +16,6 @@ import (
 	"github.com/loge-idp/loge/pkg/secret"
 
 	goldap "github.com/go-ldap/ldap/v3"
-	"golang.org/x/text/unicode/norm"
 )
 
 // dir is an opened directory.
@@ -61,56 +59,6 @@ func (d *dir) Close() error {
 	return nil
 }
 
-// lookup is an attribute in which logins are looked up.
-type lookup struct{ attribute, rule string }
-
-func parseLookup(list []string) []lookup {
-	var out []lookup
-	for _, l := range list {
-		attribute, rule, _ := strings.Cut(l, ":")
-		out = append(out, lookup{attribute, rule})
-	}
-	return out
-}
-
-// usualCases is the rule that no server knows: the value as typed, and in the
-// cases in which such names are usually stored.
-const usualCases = "usualCases"
-
-// filter is the items for one value (RFC 4515), to stand in an "or". The value
-// is escaped, so it can be nothing but a value.
-func (l lookup) filter(value string) string {
-	switch l.rule {
-	case "":
-		return "(" + l.attribute + "=" + goldap.EscapeFilter(value) + ")"
-	case usualCases:
-		var out string
-		lower := strings.ToLower(value)
-		forms := []string{value, lower, capitals(lower), strings.ToUpper(value)}
-		for i, form := range forms {
-			if !slices.Contains(forms[:i], form) {
-				out += lookup{attribute: l.attribute}.filter(form)
-			}
-		}
-		return out
-	}
-	return "(" + l.attribute + ":" + l.rule + ":=" + goldap.EscapeFilter(value) + ")"
-}
-
-// capitals writes the first letter of every part of a name large:
-// "jean-paul.petit" as "Jean-Paul.Petit".
-func capitals(lower string) string {
-	inWord := false
-	return strings.Map(func(r rune) rune {
-		first := !inWord
-		inWord = unicode.IsLetter(r)
-		if first {
-			return unicode.ToTitle(r)
-		}
-		return r
-	}, lower)
-}
-
 // wanted lists every attribute that a snapshot reads, once.
 func (d *dir) wanted() []string {
 	names := d.schema.Attributes
@@ -135,26 +83,9 @@ func (d *dir) wanted() []string {
 }
 
 // Reads implements directory.Selecting, for the groups that other entries list
-// too. The names of attributes know no case,
-// but those of a map do.
+// too. Names of attributes know no case, but an account's map of them does.
 func (d *dir) Reads(attribute string) bool {
 	return slices.Contains(d.schema.Attributes.Release, attribute) || d.groups.Base != "" && attribute == d.groups.Attribute
-}
-
-// maxLogin is the most bytes of a login that are looked up.
-const maxLogin = 256
-
-// typed cleans what somebody typed (requirement R1); empty when no account
-// can have that name.
-func typed(login string) string {
-	if len(login) > maxLogin || !utf8.ValidString(login) {
-		return ""
-	}
-	login = norm.NFC.String(strings.TrimSpace(login))
-	if strings.ContainsFunc(login, unicode.IsControl) {
-		return ""
-	}
-	return login
 }
 
 // Find implements directory.Reader by one search over all lookup attributes.

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	goldap "github.com/go-ldap/ldap/v3"
 )
 
 // Schema says what a directory calls things. A preset is one of these in a
@@ -75,6 +77,21 @@ var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*(:[A-Za-z0-9.]+)?$
 
 // placeName is "attribute", "attribute{LABEL}", and in searches "attribute*".
 var placeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*(\{[^{}]+\}|\*)?$`)
+
+func (s Schema) check() error {
+	for _, name := range s.State {
+		if _, ok := sources[name]; !ok {
+			return fmt.Errorf("state: nothing is called %q", name)
+		}
+	}
+	if _, ok := passwordChanges[s.PasswordChange]; !ok {
+		return fmt.Errorf("passwordChange: must be rfc3062, modify or ad, not %q", s.PasswordChange)
+	}
+	if _, err := goldap.CompileFilter(s.Filter); err != nil {
+		return fmt.Errorf("filter: is no LDAP filter (RFC 4515): %w", err)
+	}
+	return s.Attributes.check()
+}
 
 func (a Attributes) check() error {
 	if len(a.Lookup) == 0 {
