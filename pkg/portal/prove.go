@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -172,7 +173,7 @@ func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
 		if ready.Charter != "" {
 			p.noteCharter(r.Context(), ready.Login, ready.Charter)
 		}
-		p.finish(w, r, ready.Purpose, ready.Return)
+		p.finish(w, r, ready.Purpose, ready)
 	}
 }
 
@@ -190,16 +191,21 @@ func (p *Portal) postUnlock(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		p.noProof(w, r, err)
 	default:
-		p.finish(w, r, recovery.Unlock, ready.Return)
+		p.finish(w, r, recovery.Unlock, ready)
 	}
 }
 
+// doneLife is how long the last page recalls the identifier: computers are
+// shared.
+const doneLife = 5 * time.Minute
+
 // finish forgets what the browser held and says that all is done.
-func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery.Purpose, back string) {
+func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery.Purpose, ready recovery.Ready) {
 	p.Cookies.Delete(w, cookieProof)
 	p.Cookies.Delete(w, cookieAttempt)
 	p.Cookies.Delete(w, cookieAddress)
-	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(purpose)), back))
+	p.Cookies.Set(w, cookieDone, p.Keys.Box("portal "+cookieDone).Seal([]byte(ready.Login), ""), doneLife)
+	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(purpose)), ready.Return))
 }
 
 // noProof sends somebody who has none, or none any more, to get one; whom the
@@ -223,7 +229,7 @@ func (p *Portal) noProof(w http.ResponseWriter, r *http.Request, err error) {
 
 // showAgain offers to begin again from the page of the first step.
 func (p *Portal) showAgain(w http.ResponseWriter, r *http.Request) {
-	p.Pages.Render(w, r, http.StatusGone, render.Identify{Purpose: render.PurposeReset, Numbers: p.Recovery.Identifies() != nil, Frame: render.Frame{
+	p.Pages.Render(w, r, http.StatusGone, render.Identify{Purpose: render.PurposeReset, Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1, Frame: render.Frame{
 		Step: 1, Action: "/recover", Alert: &render.Alert{Key: render.AlertStartAgain}}})
 }
 
@@ -233,6 +239,7 @@ func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
 		purpose = recovery.Reset
 	}
 	back := local(r)
-	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), LoginURL: p.Pages.URL(or(back, "/login")),
+	login, _ := p.Keys.Box("portal "+cookieDone).Open(p.Cookies.Get(r, cookieDone), "") // none without
+	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), Login: string(login), LoginURL: p.Pages.URL(or(back, "/login")),
 		Frame: render.Frame{Destination: p.destination(back), NoDoors: true}})
 }

@@ -349,3 +349,48 @@ func TestMobileAtActivation(t *testing.T) {
 		}
 	}
 }
+
+func (a answer) hasNot(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if strings.Contains(a.body, text) {
+			t.Errorf("%q is in %s", text, a.body)
+		}
+	}
+}
+
+// Whoever asked for a text message is not sent to a mailbox, the message to a new
+// address does not speak of a link that it has not, and the last page recalls the
+// identifier.
+func TestWording(t *testing.T) {
+	h := whole(t)
+	mailbox := "Regardez votre messagerie"
+	b := h.browser()
+	b.leads(b.post("/recover", "username", "alice"), "/recover/sent").is(t, http.StatusOK).has(t, mailbox).hasNot(t, `name="method"`)
+	m, err := (&smscode.Config{}).Open(t.Context(), recovery.Env{SMS: make(texts, 10), Pages: h.portal.Pages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.portal.Recovery.Methods = append(h.portal.Recovery.Methods, m)
+	b = h.browser()
+	b.get("/recover").has(t, "mobile")
+	b.leads(b.post("/recover", "username", "alice"), "/recover/sent").has(t, `value="smscode"`, `value="emaillink"`).hasNot(t, mailbox)
+	b.leads(b.post("/recover/sent", "method", "smscode"), "/recover/sent").has(t, "Regardez votre téléphone", `value="emaillink"`).hasNot(t, `value="smscode"`, "indésirables")
+	b.leads(b.post("/recover/sent", "method", "nonsense"), "/recover/sent").is(t, http.StatusOK)
+
+	h.portal.Recovery.Directory = editable{h.people}
+	h.people.change("newby", func(a *account.Account) { a.Contacts = nil })
+	b = h.browser()
+	b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby"))
+	for len(h.mails) > 0 {
+		<-h.mails
+	}
+	b.post("/recover/address", "address", "me@home.example")
+	if m := <-h.mails; strings.Contains(m.Text, "Ou tapez") || !strings.Contains(m.Text, "Tapez ce code") {
+		t.Error(m.Text)
+	}
+	h.settled()
+	b.post("/recover/address", "later", "yes")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate").has(t, "newby").hasNot(t, "autres connexions")
+	h.browser().get("/recover/done?purpose=activate").is(t, http.StatusOK).hasNot(t, "newby")
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -23,6 +24,8 @@ const (
 	cookieProof = "recovery-proof"
 	// cookieUndo holds the token of a message about a changed address.
 	cookieUndo = "recovery-undo"
+	// cookieDone holds, sealed, the identifier for the last page.
+	cookieDone = "recovery-done"
 
 	attemptLife = 24 * time.Hour
 	// maxToken keeps a made-up token from making a cookie that no browser
@@ -70,7 +73,7 @@ func (p *Portal) onlyCodes() bool {
 
 func (p *Portal) showIdentify(w http.ResponseWriter, r *http.Request, status int, purpose recovery.Purpose, typed string, alert *render.Alert) {
 	p.Pages.Render(w, r, status, render.Identify{Purpose: render.Purpose(purpose), Username: typed, Code: r.PostFormValue("code"),
-		Letters: p.Recovery.Letters(), Numbers: p.Recovery.Identifies() != nil,
+		Letters: p.Recovery.Letters(), Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1,
 		Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
@@ -175,11 +178,17 @@ func (p *Portal) sent(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showSent(w http.ResponseWriter, r *http.Request, status int, ask asked, typed string, alert *render.Alert) {
-	var others []string
-	if channels := p.Recovery.Channels(); len(channels) > 1 && !ask.More {
-		others = channels
+	by, others, channels := "", []string(nil), p.Recovery.Channels()
+	switch {
+	case len(channels) == 1:
+		by = channels[0]
+	case slices.Contains(channels, ask.Method):
+		by = ask.Method
 	}
-	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed, Channels: others,
+	if !ask.More {
+		others = slices.DeleteFunc(channels, func(name string) bool { return name == by })
+	}
+	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed, By: by, Channels: others,
 		Frame: render.Frame{Step: 2, Alert: alert, Return: ask.Return}})
 }
 

@@ -174,7 +174,9 @@ func (f *Flow) Identifies() Identifying {
 func (f *Flow) Messages() (keys []string) {
 	for _, m := range f.Methods {
 		if sends(m) {
-			keys = append(keys, "method."+m.Name()+".send")
+			for _, key := range []string{"send", "title", "hint", "nothing"} {
+				keys = append(keys, "method."+m.Name()+"."+key)
+			}
 		} else {
 			keys = append(keys, "method."+m.Name()+".label", "method."+m.Name()+".hint")
 		}

@@ -317,6 +317,8 @@ type Identify struct {
 	// Numbers is set where somebody can say who they are by a number and a
 	// date of birth.
 	Numbers bool
+	// Several is set where messages leave by more ways than one.
+	Several bool
 }
 
 // Number asks for a number, a date of birth and, with WithName, a family name:
@@ -337,6 +339,9 @@ type Sent struct {
 	SentAt     time.Time
 	ValidUntil time.Time
 	Code       string // as typed before
+	// By is the method that was asked for, or the only one; empty when it is
+	// not known. It is worded by method.<name>.title, hint and nothing.
+	By string
 	// Channels are the other ways to send, by the names of their methods: the
 	// same for everybody. They are worded by method.<name>.send.
 	Channels []string
@@ -424,6 +429,7 @@ type Password struct {
 type Done struct {
 	Frame
 	Purpose Purpose
+	Login   string // what to sign in with; empty when not known
 	// LoginURL is where to sign in, towards Frame.Destination if there is one.
 	LoginURL string
 }
