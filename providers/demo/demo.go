@@ -132,7 +132,7 @@ func config(apps Apps, keys *server.Keys) server.Config {
 		Store:     section(map[string]any{"type": "memory"}),
 		Mail:      section(map[string]any{"type": "demobox"}),
 		SMS:       section(map[string]any{"type": "demobox"}),
-		Recovery:  server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"})}},
+		Recovery:  server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"}), section(map[string]any{"type": "smscode"})}},
 		Protocols: map[string]plugin.Section{
 			"oidc": section(map[string]any{"clients": []any{
 				map[string]any{
