@@ -1,6 +1,8 @@
 package oidc_test
 
 import (
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -89,6 +91,22 @@ func TestConfig(t *testing.T) {
 	} {
 		if err := open(t, client(rest)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The page for operators names every key of a client.
+func TestKeysAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/applications.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[oidc.Client](), reflect.TypeFor[oidc.Config]()} {
+		for field := range of.Fields() {
+			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if key != "" && !strings.Contains(string(page), "`"+key) {
+				t.Errorf("%s is not there", key)
+			}
 		}
 	}
 }
