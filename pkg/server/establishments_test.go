@@ -106,8 +106,10 @@ applications:
 		t.Fatal(err)
 	}
 	s, err := server.Open(t.Context(), config, server.Plugins{
-		Directories: plugin.Set[directory.Directory, struct{}]{"memory": func() plugin.Config[directory.Directory, struct{}] { return &opened[directory.Directory]{Value: n.people} }},
-		Stores:      plugin.Set[store.Store, struct{}]{"memory": func() plugin.Config[store.Store, struct{}] { return &opened[store.Store]{Value: n.clock} }},
+		Directories: plugin.Set[directory.Directory, struct{}]{"memory": func() plugin.Config[directory.Directory, struct{}] {
+			return &opened[directory.Directory]{Value: n.people}
+		}},
+		Stores: plugin.Set[store.Store, struct{}]{"memory": func() plugin.Config[store.Store, struct{}] { return &opened[store.Store]{Value: n.clock} }},
 		Protocols: plugin.Set[sso.Protocol, sso.Env]{
 			"oidc": func() plugin.Config[sso.Protocol, sso.Env] { return &oidc.Config{} },
 			"cas":  func() plugin.Config[sso.Protocol, sso.Env] { return &cas.Config{} },
@@ -213,6 +215,21 @@ func (n *network) userinfo(token string) string {
 	return strings.Trim(fmt.Sprint(info["establishment"]), "[]")
 }
 
+// farewells are what applications were told; so many are waited for.
+func (n *network) farewells(count int) map[string]bool {
+	n.t.Helper()
+	told := map[string]bool{}
+	for range count {
+		select {
+		case each := <-n.told:
+			told[each] = true
+		case <-time.After(20 * time.Second):
+			n.t.Fatalf("only %v", told)
+		}
+	}
+	return told
+}
+
 // R56: who belongs to two schools changes from one to the other: both protocols
 // tell the new one, those that were entered are told that they are left by the
 // session that they knew, and nobody has to sign in again.
@@ -247,10 +264,7 @@ func TestChangeOfEstablishment(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(page, "LPO Simone Veil") || !strings.Contains(page, `href="https://lycee.example/"`) {
 		t.Fatalf("status %d: %s", status, page)
 	}
-	told := map[string]bool{}
-	for range 3 { // two tickets and a session
-		told[<-n.told] = true
-	}
+	told := n.farewells(3) // two tickets and a session
 	if !told["cas "+ticket] || !told["oidc "+sid] {
 		t.Errorf("told: %v", told)
 	}
@@ -277,7 +291,7 @@ func TestBlockedWhileNobodyLooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.clock.Advance(31 * time.Second)
-	told := map[string]bool{<-n.told: true, <-n.told: true}
+	told := n.farewells(2)
 	if !told["cas "+ticket] || !told["oidc "+sid] {
 		t.Errorf("told: %v", told)
 	}
