@@ -128,6 +128,7 @@ func TestRescueAddressAtLogin(t *testing.T) {
 	if m.To != "me@home.example" {
 		t.Fatalf("sent to %s", m.To)
 	}
+	h.settled()
 	put(page, "code", "000000").is(t, http.StatusUnprocessableEntity)
 	put(page, "code", inCode.FindString(m.Text)).is(t, http.StatusOK).has(t, "Alice")
 	alice := d.of("alice")
@@ -144,10 +145,12 @@ func TestRescueAddressAtLogin(t *testing.T) {
 	b = h.browser()
 	page = b.leads(b.signIn("alice"), "/login").has(t, `value="me@home.example"`)
 	put(page, "address", "me@home.example").has(t, `name="code"`)
+	<-h.mails
+	h.settled()
 	put(page, "again", "yes").has(t, `name="address"`)
 	put(page, "address", "me@home.example").has(t, `name="code"`)
-	<-h.mails
 	m = <-h.mails
+	h.settled()
 	put(page, "code", inCode.FindString(m.Text)).has(t, "Alice")
 	if got := d.of("alice"); len(got.Contacts) != 1 || !slices.Equal(got.Attributes["info"], []string{"loge:address=2027-09-16"}) {
 		t.Errorf("confirmed: %v, %v", got.Contacts, got.Attributes)
