@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/loge-idp/loge/pkg/metrics"
+	"github.com/loge-idp/loge/pkg/metrics/metricstest"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
@@ -86,6 +90,18 @@ func (w *world) empty() bool {
 	return len(list.Entries) == 0
 }
 
+// measured is what the outbox tells of itself.
+func (w *world) measured(o *outbox.Outbox) metricstest.Samples {
+	w.t.Helper()
+	page := metrics.NewPage()
+	o.Measure(w.t.Context(), page)
+	got, err := metricstest.Read(page)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got
+}
+
 // A failure is tried again, later each time, and never before.
 func TestRetry(t *testing.T) {
 	w := open(t)
@@ -117,6 +133,10 @@ func TestRetry(t *testing.T) {
 	<-w.drops
 	if !w.empty() {
 		t.Error("the job is still there after it was done")
+	}
+	got := w.measured(o)
+	if got[`loge_outbox_tries_total{kind="mail",result="again"}`] != 3 || got[`loge_outbox_tries_total{kind="mail",result="ok"}`] != 1 {
+		t.Errorf("three failures and a success are told as %v", got)
 	}
 }
 
@@ -163,12 +183,22 @@ func TestGiveUp(t *testing.T) {
 	w.add(o, outbox.Job{Kind: "mail"})
 	foreign := &outbox.Outbox{Store: w, Box: secret.RandomKeyring().Box("outbox"), Now: w.clock.Now}
 	w.add(foreign, outbox.Job{Kind: "mail"})
+	if got := w.measured(o); got["loge_outbox_jobs"] != 3 {
+		t.Errorf("three jobs are told as %v", got)
+	}
 	w.run(o)
 	for range 3 {
 		<-w.drops
 	}
 	if tries.Load() != 1 || !w.empty() {
 		t.Errorf("%d tries, empty: %v", tries.Load(), w.empty())
+	}
+	if diff := cmp.Diff(metricstest.Samples{
+		"loge_outbox_jobs": 0,
+		`loge_outbox_tries_total{kind="mail",result="given_up"}`: 2,
+		`loge_outbox_tries_total{kind="",result="given_up"}`:     1, // the one nobody can read
+	}, w.measured(o)); diff != "" {
+		t.Error(diff)
 	}
 }
 

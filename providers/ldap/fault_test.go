@@ -146,7 +146,7 @@ func TestFallsSilent_FLDAP02(t *testing.T) {
 	first, second := networks[0].slapd(t, slapdtest.Options{}), networks[0].slapd(t, slapdtest.Options{})
 	config := networks[0].config()
 	config.URLs = []string{first.URL, second.URL}
-	config.Timeout = plugin.Duration(500 * time.Millisecond)
+	config.Timeout = plugin.Duration(time.Second)
 	config.Now = nil
 	d := open(t, config)
 	var all sync.WaitGroup

@@ -9,6 +9,8 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/directory/directorytest"
+	"github.com/loge-idp/loge/pkg/metrics"
+	"github.com/loge-idp/loge/pkg/metrics/metricstest"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/providers/memory"
@@ -61,6 +63,17 @@ func TestTwice_R2(t *testing.T) {
 		t.Errorf("found %q, %v", a.ID, err)
 	} else if !errors.Is(err, directory.ErrAmbiguous) {
 		t.Errorf("%v; want it to say why, for the audit", err)
+	}
+	page := metrics.NewPage()
+	d.(metrics.Source).Measure(t.Context(), page)
+	got, err := metricstest.Read(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "two"} {
+		if n := got.Sum("loge_ldap_operations_total", `operation="search"`, `directory="`+name+`"`); n != 1 {
+			t.Errorf("%g searches in %s are told", n, name)
+		}
 	}
 	a, err := two.Find(t.Context(), "elefevre")
 	if err != nil {
