@@ -188,7 +188,9 @@ func (p *Portal) Refused(w http.ResponseWriter, r *http.Request, a account.Accou
 
 // GraceNotice is the page of login.GraceNotice.
 func (p *Portal) GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, form login.StepForm) {
-	p.Pages.Render(w, r, http.StatusOK, render.Grace{Ends: a.Ends, Frame: stepFrame(login.GraceNotice{}, form)})
+	rule := p.Lifecycle.GraceOf(a, p.now())
+	p.Pages.Render(w, r, http.StatusOK, render.Grace{Ends: a.Ends, More: p.extendable(a) > 0, Final: rule.Months > 0 && !rule.Renewable,
+		Frame: stepFrame(login.GraceNotice{}, form)})
 }
 
 // stepFrame is the frame of the page of a step.

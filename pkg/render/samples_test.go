@@ -93,6 +93,8 @@ func samples() []sample {
 		{"signedin", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Élodie Lefèvre", Login: "elefevre"}},
 		{"signedin-grace", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Karim Benali", Login: "kbenali", GraceEnds: grace}},
 		{"grace", render.Grace{Frame: moodle, Ends: grace}},
+		{"grace-more", render.Grace{Frame: moodle, Ends: grace, More: true}},
+		{"grace-final", render.Grace{Frame: moodle, Ends: grace, Final: true}},
 		{"recover", render.Identify{Frame: step(1), Purpose: render.PurposeReset}},
 		{"activate", render.Identify{Frame: step(1), Purpose: render.PurposeActivate}},
 		{"sent", render.Sent{Frame: step(2), Purpose: render.PurposeReset, SentAt: tuesday, ValidUntil: later}},

@@ -265,6 +265,9 @@ type SignedIn struct {
 type Grace struct {
 	Frame
 	Ends time.Time
+	// More says that more time can be asked for on the page of the account, and
+	// Final that it cannot be asked for anywhere.
+	More, Final bool
 }
 
 // Refused is shown after a right password for an account whose state forbids

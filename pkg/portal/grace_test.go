@@ -1,0 +1,36 @@
+package portal_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/lifecycle"
+)
+
+// R13: the notice of somebody in grace says whether more time can be asked for,
+// by the rule for their kind of people.
+func TestGraceNoticeTellsOfMore(t *testing.T) {
+	const more, final = "demander un délai", "ne peut pas être repoussée"
+	for name, c := range map[string]struct {
+		grace       []lifecycle.Grace
+		more, final bool
+	}{
+		"no rule":          {},
+		"renewable":        {grace: []lifecycle.Grace{{Months: 12, Renewable: true}}, more: true},
+		"once":             {grace: []lifecycle.Grace{{Months: 3}}, final: true},
+		"others may renew": {grace: []lifecycle.Grace{{Who: account.Condition{Attribute: "kind"}, Months: 12, Renewable: true}, {Months: 3}}, final: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			h.portal.Lifecycle = lifecycle.Config{Grace: c.grace}
+			h.portal.Extensions = &lifecycle.Extensions{}
+			b := h.browser()
+			page := b.leads(b.signIn("grace"), "/login").is(t, http.StatusOK).body
+			if strings.Contains(page, more) != c.more || strings.Contains(page, final) != c.final {
+				t.Error(page)
+			}
+		})
+	}
+}
