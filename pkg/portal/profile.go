@@ -98,6 +98,11 @@ func (p *Portal) Allow(fields Fields) error {
 		if err := f.Who.Validate(); err != nil {
 			return at("who", err)
 		}
+		for _, name := range f.Who.Attributes() {
+			if selects && !reads.Reads(name) {
+				return at("who", fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name))
+			}
+		}
 		var err error
 		if out[i].pattern, err = regexp.Compile("^(?:" + f.Pattern + ")$"); err != nil {
 			return at("pattern", err)

@@ -350,6 +350,13 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	if err := o.checkWays(p.directory, methods); err != nil {
 		return nil, o.config.source.at("", plugin.At("recovery.ways", err))
 	}
+	if who := o.config.Recovery.Password.Privileged; who != nil { // else nobody would be, and nobody would notice
+		for _, name := range who.Attributes() {
+			if d, ok := p.directory.(directory.Selecting); ok && !d.Reads(name) {
+				return nil, o.config.source.at("recovery.password.privileged", unread(name))
+			}
+		}
+	}
 	if p.mail == nil { // notices of a change leave by mail, whatever the method
 		return nil, o.config.source.at("mail", errors.New("is missing; recovery tells people by mail that their password was changed"))
 	}

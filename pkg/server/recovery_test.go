@@ -10,7 +10,9 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/server"
 	"github.com/loge-idp/loge/providers/memory"
 	"github.com/loge-idp/loge/providers/recovery/birthdate"
@@ -69,3 +71,51 @@ func TestWaysAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// A condition for privileged accounts that could never hold, a field nobody could
+// fill and a step that nothing can keep are errors at start that name their
+// place.
+func TestAccountIsChecked(t *testing.T) {
+	affiliation := portal.Field{Attribute: "eduPersonAffiliation", Label: render.Text{"": "Role"}}
+	unseen := account.Condition{Attribute: "shoeSize"}
+	charter := &portal.Terms{Version: "1", URL: "https://univ.example/charter"}
+	for want, change := range map[string]func(*server.Config){
+		"recovery.password.privileged: ": func(c *server.Config) { c.Recovery.Password.Privileged = &unseen },
+		"account.fields[0].attribute: ":  func(c *server.Config) { c.Account.Fields = portal.Fields{{Attribute: "shoeSize"}} },
+		"account.fields[0].who: looks at ": func(c *server.Config) {
+			c.Account.Fields = portal.Fields{affiliation}
+			c.Account.Fields[0].Who = unseen
+		},
+		"steps.notes: ":  func(c *server.Config) { c.Steps = portal.Steps{Charter: charter} },
+		"steps.notes: i": func(c *server.Config) { c.Steps = portal.Steps{Charter: charter, Notes: "shoeSize"} },
+	} {
+		w := newWorld(t)
+		w.plugins.Mail = plugin.Set[mail.Sender, struct{}]{"fake": func() plugin.Config[mail.Sender, struct{}] { return &fakeMail{} }}
+		w.plugins.Methods = plugin.Set[recovery.Method, recovery.Env]{"emaillink": func() plugin.Config[recovery.Method, recovery.Env] { return &emaillink.Config{} }}
+		w.plugins.Directories["editing"] = func() plugin.Config[directory.Directory, struct{}] { return &editing{} }
+		w.config.Mail, w.config.Directory = plugin.Section(`{"type": "fake"}`), plugin.Section(`{"type": "editing"}`)
+		w.config.Recovery.Methods = []plugin.Section{plugin.Section(`{"type": "emaillink"}`)}
+		change(&w.config)
+		s, err := server.Open(t.Context(), w.config, w.plugins, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s…", err, want)
+		}
+		if s != nil {
+			_ = s.Close()
+		}
+	}
+}
+
+// editing is selecting, and can be written to.
+type editing struct{ selecting }
+
+func (e *editing) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+	inner, err := (&memory.DirectoryConfig{}).Open(ctx, env)
+	return &editing{selecting{inner}}, err
+}
+
+func (*editing) Replace(context.Context, account.ID, account.Contact, account.Contact) error {
+	return nil
+}
+
+func (*editing) Edit(context.Context, account.ID, string, []string, []string) error { return nil }
