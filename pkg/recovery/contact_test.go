@@ -3,6 +3,8 @@ package recovery_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -183,7 +186,9 @@ func TestUndoConflict(t *testing.T) {
 // R25: for 72 hours the old address takes changes back however often they were
 // repeated since, and what the thief was sent about them takes nothing back.
 func TestUndoOfSeveralChanges(t *testing.T) {
-	mailbox := func(value string) account.Contact { return account.Contact{Kind: account.Email, Value: value, Label: "SECOURS"} }
+	mailbox := func(value string) account.Contact {
+		return account.Contact{Kind: account.Email, Value: value, Label: "SECOURS"}
+	}
 	home := account.Contact{}
 	for name, changes := range map[string]func(thief, second account.Contact) []recovery.Change{
 		"replaced twice": func(thief, second account.Contact) []recovery.Change {
@@ -371,6 +376,29 @@ func TestAddressThatIsGone(t *testing.T) {
 		if _, err := w.answer(t, reply); !errors.Is(err, recovery.ErrWrong) {
 			t.Errorf("%+v: %v", reply, err)
 		}
+	}
+}
+
+// twins is a directory in which a name is that of two.
+type twins struct{ *people }
+
+func (d twins) Find(ctx context.Context, login string) (account.Account, error) {
+	if login == "twin" {
+		return account.Account{}, fmt.Errorf("%w: %w", directory.ErrNotFound, directory.ErrAmbiguous)
+	}
+	return d.people.Find(ctx, login)
+}
+
+// R2: nobody but the audit learns that a name is that of two.
+func TestAmbiguousIsInTheAudit(t *testing.T) {
+	w := start(t)
+	var log strings.Builder
+	w.flow.Directory, w.flow.Audit = twins{w.people}, audit.Log{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	w.begin(t, "twin")
+	w.begin(t, "nobody")
+	w.settled(t)
+	if got := log.String(); strings.Count(got, "action=lookup.ambiguous") != 1 || strings.Contains(got, "twin") || len(w.mails) != 0 {
+		t.Errorf("%d mails, %s", len(w.mails), got)
 	}
 }
 

@@ -77,7 +77,11 @@ func (f *Flow) whose(ctx context.Context, fields store.Fields, t typed) ([]accou
 	a, err := f.Directory.Find(ctx, t.Login)
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
-		return f.sharing(ctx, t.Login)
+		found, failed := f.sharing(ctx, t.Login)
+		if failed == nil && len(found) == 0 && errors.Is(err, directory.ErrAmbiguous) {
+			f.Audit.Record(ctx, audit.Event{Action: "lookup.ambiguous", Result: "refused"})
+		}
+		return found, failed
 	case err != nil:
 		return nil, err
 	}
