@@ -149,11 +149,11 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 		return err
 	}
 	changes, entry := changesKey(who.ID), store.Fields{record.Key.Tag + " " + record.Key.Name: at}
-	ops := append(notices, record,
+	ops := []store.Op{record,
 		&store.Create{Key: changes, Fields: entry, TTL: undoLife},
 		&store.Read{Key: changes, Extend: undoLife},
-		&store.Write{Key: changes, Fields: entry})
-	ops = append(ops, f.note(who.ID, Event{ID: record.Key.Name, At: f.now(), Result: string(NoticeContact), To: maskOf(c.To), By: by})...)
+		&store.Write{Key: changes, Fields: entry}}
+	ops = append(append(ops, notices...), f.note(who.ID, Event{ID: record.Key.Name, At: f.now(), Result: string(NoticeContact), To: maskOf(c.To), By: by})...)
 	if c.From != (account.Contact{}) { // what one more address adds to ends nothing
 		ops = append(ops, f.Forget(who.ID)...)
 	}
@@ -207,7 +207,8 @@ func (f *Flow) CheckContacts() error {
 // ProvesMail reports whether a mail address can prove itself here.
 func (f *Flow) ProvesMail() bool { return f.Proves(account.Email) }
 
-// ErrAddress: what was typed is no rescue address.
+// ErrAddress says that what was given is no rescue address, or none that the
+// directory writes.
 var ErrAddress = errors.New("recovery: not a rescue address")
 
 // Rescue reads what an owner typed as a rescue address: a mail address, or the

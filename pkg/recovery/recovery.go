@@ -39,7 +39,7 @@ type Flow struct {
 	// where there is none (requirement R21); a mail address when nil.
 	Contacts []account.ContactKind
 	Mail     mail.Sender // carries the notices
-	Pages   *render.Pages
+	Pages    *render.Pages
 	// Link is the URL of the page of links, whole, to which a token is
 	// appended. It is built from the issuer, never from a request.
 	Link string
