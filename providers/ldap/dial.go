@@ -147,7 +147,7 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, purpose use, as *cred
 	stream := net.Conn(raw)
 	if e.server.tls != nil {
 		if stream, err = secure(ctx, stream, e); err != nil {
-			raw.Close()
+			_ = raw.Close()
 			return nil, err
 		}
 	}
