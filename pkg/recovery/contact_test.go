@@ -304,6 +304,29 @@ func TestFamily(t *testing.T) {
 	}
 }
 
+// R-REC-16, R-REC-17: what stands in a name is a name: no line, no markup and no
+// recipient.
+func TestHostileName(t *testing.T) {
+	w := family(t)
+	w.people.change("zmartin", func(a *account.Account) {
+		a.GivenName, a.FamilyName = "Zoé\r\nBcc: x@evil.example\u2028\n<a href=//evil.example>{{.}}${x}</a>", "\n<b>Martin"
+	})
+	w.begin(t, "famille@home.example")
+	m := <-w.mails
+	w.settled(t)
+	if len(w.mails) != 0 || m.To != "famille@home.example" || strings.Contains(m.HTML, "<a href=//evil") || strings.Contains(m.HTML, "<b>M") {
+		t.Errorf("to %s: %s", m.To, m.HTML)
+	}
+	if !strings.Contains(m.Text, "Zoé") || !strings.Contains(m.HTML, "&lt;a href") {
+		t.Errorf("the name is not there: %s %s", m.Text, m.HTML)
+	}
+	for _, line := range strings.Split(m.Text, "\n") {
+		if strings.HasPrefix(line, "Bcc:") || strings.HasPrefix(line, "<a") || strings.Contains(line, "\u2028") {
+			t.Errorf("a line of the mail is %q", line)
+		}
+	}
+}
+
 // R22, R33: bounds are for the address and for each account.
 func TestFamilyIsBounded(t *testing.T) {
 	w := family(t)
