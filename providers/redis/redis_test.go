@@ -10,9 +10,9 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/metrics/metricstest"
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/store/storetest"
 	"github.com/loge-idp/loge/providers/redis"
