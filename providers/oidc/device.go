@@ -294,7 +294,8 @@ func (p *provider) answerDevice(w http.ResponseWriter, r *http.Request, s *sessi
 		code, created, more := p.grantFor(found.client, s, grant{Scope: found.scope})
 		created.TTL = deviceLife
 		write.Fields[fieldAnswer] = p.deviceBox().Seal([]byte(code), found.device.Name)
-		ops = append(more, p.remember(s.Account.ID, found.client, found.client.toTell(found.scope))...)
+		s.With(p.remember(s.Account.ID, found.client, found.client.toTell(found.scope))...)
+		ops = more
 	}
 	// The answer goes last: a device never finds a code without its grant.
 	err := p.env.Sessions.Commit(r.Context(), w, s, ops...)
