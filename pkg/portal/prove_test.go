@@ -382,6 +382,7 @@ func TestWording(t *testing.T) {
 	h.people.change("newby", func(a *account.Account) { a.Contacts = nil })
 	b = h.browser()
 	b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby"))
+	h.settled()
 	for len(h.mails) > 0 {
 		<-h.mails
 	}
