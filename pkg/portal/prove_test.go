@@ -371,6 +371,7 @@ func TestWording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.settled()
 	h.portal.Recovery.Methods = append(h.portal.Recovery.Methods, m)
 	b = h.browser()
 	b.get("/recover").has(t, "mobile")
@@ -378,11 +379,11 @@ func TestWording(t *testing.T) {
 	b.leads(b.post("/recover/sent", "method", "smscode"), "/recover/sent").has(t, "Regardez votre téléphone", `value="emaillink"`).hasNot(t, `value="smscode"`, "indésirables")
 	b.leads(b.post("/recover/sent", "method", "nonsense"), "/recover/sent").is(t, http.StatusOK)
 
+	h.settled()
 	h.portal.Recovery.Directory = editable{h.people}
 	h.people.change("newby", func(a *account.Account) { a.Contacts = nil })
 	b = h.browser()
 	b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby"))
-	h.settled()
 	for len(h.mails) > 0 {
 		<-h.mails
 	}
