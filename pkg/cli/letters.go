@@ -62,12 +62,18 @@ the server that the configuration describes: its store must be a shared one.`,
 	return c
 }
 
-func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugins, out, errs io.Writer) (err error) {
-	config, err := server.Load(flags.config)
+// openServer opens a server of which a command uses a part; only what is wrong is
+// logged.
+func openServer(ctx context.Context, file string, plugins server.Plugins, errs io.Writer) (*server.Server, error) {
+	config, err := server.Load(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s, err := server.Open(ctx, config, plugins, slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	return server.Open(ctx, config, plugins, slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
+
+func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugins, out, errs io.Writer) (err error) {
+	s, err := openServer(ctx, flags.config, plugins, errs)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
@@ -43,11 +42,7 @@ mails are sent by "loge serve", with which this command shares the store.`,
 }
 
 func runLifecycle(ctx context.Context, file string, apply bool, plugins server.Plugins, out, errs io.Writer) (err error) {
-	config, err := server.Load(file)
-	if err != nil {
-		return err
-	}
-	s, err := server.Open(ctx, config, plugins, slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	s, err := openServer(ctx, file, plugins, errs)
 	if err != nil {
 		return err
 	}
