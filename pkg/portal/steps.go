@@ -83,7 +83,7 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 		steps = append(steps, charter{p, kept, *c.Charter})
 	}
 	if c.Address != nil {
-		if p.Recovery == nil || !p.Recovery.ProvesMail() {
+		if p.Recovery == nil || !p.Recovery.Proves(account.Email) {
 			return nil, plugin.At("address", errors.New("needs a way to send a code; add one under recovery.methods, like {type: emaillink}"))
 		}
 		if c.Address.Later < 0 {
