@@ -16,8 +16,8 @@ import (
 
 // set is every template in one language.
 type set struct {
-	pages map[string]page // by the name of the page
-	mails map[string]page // by file name
+	pages map[string]page                   // by the name of the page
+	mails map[string]page                   // by file name
 	texts map[string]*texttemplate.Template // by file name, of text messages with their folder
 }
 
