@@ -35,7 +35,7 @@ func (c charter) Take(r *http.Request, s *session.Session) (any, error) {
 }
 
 // newPassword is the step of a password that must be changed.
-type newPassword struct{ charter }
+type newPassword struct{}
 
 func (newPassword) Name() string { return login.StepPassword }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -128,7 +129,7 @@ func (w *world) pass(t *testing.T, d time.Duration) {
 			if ttl >= 0 then redis.call('PEXPIRE', key, ttl - ARGV[1]) end
 		end
 	end`
-	if err := redis.Eval(t.Context(), script, nil, d.Milliseconds()).Err(); err != nil && err != goredis.Nil {
+	if err := redis.Eval(t.Context(), script, nil, d.Milliseconds()).Err(); err != nil && !errors.Is(err, goredis.Nil) {
 		t.Fatal(err)
 	}
 }

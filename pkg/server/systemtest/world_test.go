@@ -351,11 +351,11 @@ func stop(t testing.TB, cmd *exec.Cmd, log *journal) {
 }
 
 // clean fails the test for a race or a panic in the log.
-func (log *journal) clean(t testing.TB) {
+func (j *journal) clean(t testing.TB) {
 	t.Helper()
 	for _, word := range []string{"DATA RACE", `"msg":"panic"`, "goroutine "} {
-		if bytes.Contains([]byte(log.text()), []byte(word)) {
-			t.Errorf("the log of loge holds %q:\n%s", word, log.text())
+		if bytes.Contains([]byte(j.text()), []byte(word)) {
+			t.Errorf("the log of loge holds %q:\n%s", word, j.text())
 			return
 		}
 	}
