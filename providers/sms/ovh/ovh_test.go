@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ const (
 type api struct {
 	*smstest.Server
 	clock  int64
-	asked  int // for the time
+	asked  atomic.Int64 // for the time
 	credit string
 }
 
@@ -40,7 +41,7 @@ func newAPI(t *testing.T) (*api, sms.Gateway) {
 	a.Other = func(w http.ResponseWriter, r *http.Request) bool {
 		switch r.Method + " " + r.URL.Path {
 		case "GET /1.0/auth/time":
-			a.asked++
+			a.asked.Add(1)
 			fmt.Fprint(w, a.clock)
 		case "GET /1.0/sms/sms-ab12345-1":
 			if !a.signed(r, "") {
@@ -104,8 +105,8 @@ func TestTime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a.asked != 1 {
-		t.Errorf("the time was asked %d times, want 1", a.asked)
+	if a.asked.Load() != 1 {
+		t.Errorf("the time was asked %d times, want 1", a.asked.Load())
 	}
 	// Their clock is set: one message fails, and the next is right again.
 	a.clock += 600
