@@ -93,7 +93,15 @@ type proxy struct {
 
 	mu    sync.Mutex
 	mood  mood
-	pairs [][2]net.Conn
+	pairs []*pairing
+
+	swallowed atomic.Int64 // what was sent on pairs that are forgotten
+}
+
+// pairing is the two connections of one that is proxied.
+type pairing struct {
+	near, far net.Conn
+	forgotten atomic.Bool
 }
 
 // mood is how a proxy treats its connections.
@@ -126,17 +134,18 @@ func startProxy(t testing.TB, to string) *proxy {
 				reset(near)
 				continue
 			}
+			made := &pairing{near: near, far: far}
 			p.mu.Lock()
-			p.pairs = append(p.pairs, [2]net.Conn{near, far})
+			p.pairs = append(p.pairs, made)
 			p.mu.Unlock()
-			go p.carry(near, far, false)
-			go p.carry(far, near, true)
+			go p.carry(made, near, far, false)
+			go p.carry(made, far, near, true)
 		}
 	}()
 	return p
 }
 
-func (p *proxy) carry(from, to net.Conn, answers bool) {
+func (p *proxy) carry(of *pairing, from, to net.Conn, answers bool) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -145,6 +154,9 @@ func (p *proxy) carry(from, to net.Conn, answers bool) {
 			return
 		}
 		switch {
+		case of.forgotten.Load():
+			p.swallowed.Add(1)
+			continue
 		case p.is(silent):
 			continue
 		case answers && p.is(stumbles):
@@ -178,11 +190,21 @@ func (p *proxy) becomes(m mood) {
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, pair := range p.pairs {
-		reset(pair[0])
-		reset(pair[1])
+	for _, each := range p.pairs {
+		reset(each.near)
+		reset(each.far)
 	}
 	p.pairs = nil
+}
+
+// forget swallows from now on what is sent on the connections there are, as a
+// firewall does after a while: neither side hears of it.
+func (p *proxy) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, each := range p.pairs {
+		each.forgotten.Store(true)
+	}
 }
 
 func reset(c net.Conn) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -167,6 +168,50 @@ func TestFallsSilent_FLDAP02(t *testing.T) {
 	}
 }
 
+// One that accepts and never answers stays the first in the list. Whoever tries
+// it once a second, with a search or with a password, is answered by the next
+// one, and it keeps no connection.
+func TestHalfOpen_FLDAP02(t *testing.T) {
+	first, second := startProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address), networks[0].slapd(t, slapdtest.Options{})
+	config := networks[0].config()
+	config.URLs, config.Timeout = []string{first.url, second.URL}, plugin.Duration(400*time.Millisecond)
+	now := clock()
+	config.Now = func() time.Time { return now }
+	d := open(t, config)
+	a, err := d.Find(t.Context(), "elefevre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.becomes(silent)
+	for i := range 6 {
+		before := first.accepted.Load()
+		if err := d.Authenticate(t.Context(), a, secret.New(rightPassword)); err != nil {
+			t.Errorf("second %d, a password: %v", i, err)
+		}
+		if tried := first.accepted.Load() > before; !tried {
+			t.Errorf("second %d: nobody looked whether the first is back", i)
+		}
+		if now = now.Add(time.Second); i%2 == 1 {
+			if _, err := d.Find(t.Context(), "elefevre"); err != nil {
+				t.Errorf("second %d, a search: %v", i, err)
+			}
+			now = now.Add(time.Second)
+		}
+	}
+	told := `server="` + strings.TrimPrefix(first.url, "ldap://") + `"`
+	for measured(t, d).Sum("loge_ldap_connections", told) != 0 { // they are closed beside
+		runtime.Gosched()
+	}
+	first.becomes(honest)
+	before := first.accepted.Load()
+	if err := login(t.Context(), d); err != nil {
+		t.Error(err)
+	}
+	if n := first.accepted.Load() - before; n == 0 {
+		t.Error("it is back, and not used again")
+	}
+}
+
 func TestRefusedConnection_FLDAP01(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -194,46 +239,41 @@ func TestCutConnections_FLDAP03(t *testing.T) {
 	}
 }
 
-// A firewall forgets idle connections without a word to either side: what was
-// idle too long is not used again.
+// A firewall forgets connections without a word to either side. What was idle
+// for 20 minutes is not even tried; what was in use a moment ago costs half of
+// one timeout, and nobody an error: 100 of 100.
 func TestForgottenConnections_FLDAP03(t *testing.T) {
-	n := networks[0]
-	embedded := n.embedded(t)
-	var forgotten atomic.Bool
-	now := clock()
-	config := n.config()
-	config.Now = func() time.Time { return now }
-	config.Timeout = plugin.Duration(100 * time.Millisecond)
-	config.Dial = func(ctx context.Context) (net.Conn, error) {
-		c, err := embedded.Dial(ctx)
-		return &forgettable{Conn: c, forgotten: &forgotten, born: now}, err
+	server := networks[0].slapd(t, slapdtest.Options{})
+	for name, idle := range map[string]time.Duration{"idle for 20 minutes": 20 * time.Minute, "just used": 0} {
+		t.Run(name, func(t *testing.T) {
+			between := startProxy(t, server.Address)
+			var passed atomic.Int64
+			config := networks[0].config()
+			config.URLs, config.Timeout = []string{between.url}, plugin.Duration(4*time.Second)
+			config.Now = func() time.Time { return clock().Add(time.Duration(passed.Load())) }
+			processes := make([]directory.Directory, 100)
+			for i := range processes {
+				processes[i] = open(t, config)
+				if err := login(t.Context(), processes[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			passed.Store(int64(idle))
+			between.forget()
+			var all sync.WaitGroup
+			for _, d := range processes {
+				all.Go(func() {
+					if err := login(t.Context(), d); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			if n := between.swallowed.Load(); (n == 0) != (idle > 0) {
+				t.Errorf("%d requests went into the void", n)
+			}
+		})
 	}
-	d := open(t, config)
-	for range 3 { // each of the shared connections
-		if err := login(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
-	}
-	forgotten.Store(true) // all those of before
-	now = now.Add(20 * time.Minute)
-	if err := login(t.Context(), d); err != nil {
-		t.Errorf("20 minutes later: %v", err)
-	}
-}
-
-// forgettable swallows what is written once connections are forgotten, if it
-// is one of the old.
-type forgettable struct {
-	net.Conn
-	forgotten *atomic.Bool
-	born      time.Time
-}
-
-func (f *forgettable) Write(b []byte) (int, error) {
-	if f.forgotten.Load() && f.born.Equal(clock()) {
-		return len(b), nil
-	}
-	return f.Conn.Write(b)
 }
 
 // A kept connection that breaks under the very request is replaced, once, for

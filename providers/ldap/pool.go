@@ -90,6 +90,30 @@ func (c *conn) retire() {
 	c.retired = true
 }
 
+// tries is on how many connections an operation is tried: one that was kept
+// and is dead, a new one, one to another server.
+const tries = 3
+
+// share is the time that the first connection may take of an operation's: one
+// that was kept may have been forgotten on the way without a word, and an
+// address that accepts a connection need not answer.
+func (d *dialer) share(ctx context.Context, try int, kept bool) (context.Context, context.CancelFunc) {
+	if try == 1 && (kept || d.hasChoice()) {
+		return deadline(ctx, d.timeout/2)
+	}
+	return ctx, func() {}
+}
+
+// again reports whether an operation that a connection failed is tried on
+// another one, and notes the failure. A kept connection that was cut says
+// nothing of its server.
+func (d *dialer) again(ctx context.Context, c *conn, try int, kept, silent bool) bool {
+	if !kept || silent {
+		c.at.fail(d.now())
+	}
+	return try < tries && (kept || d.hasChoice()) && ctx.Err() == nil
+}
+
 // gate lets a number of callers through and bounds the queue before it.
 type gate struct {
 	slots   chan struct{}
@@ -145,24 +169,19 @@ func newShared(d *dialer, as credentials, size int) *shared {
 	return p
 }
 
-// search does one search. If the kept connection turns out to have been cut,
-// or is silent for half of the time there is, it is done once more on a new
-// one.
+// search does one search, on another connection when one fails it.
 func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*goldap.SearchResult, error) {
 	if err := p.gate.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer p.gate.leave()
 	s := &p.slots[p.next.Add(1)%uint64(len(p.slots))]
-	for {
+	for try := 1; ; try++ {
 		c, kept, err := p.take(ctx, s)
 		if err != nil {
 			return nil, err
 		}
-		attempt, cancel := ctx, context.CancelFunc(func() {})
-		if kept && p.dialer.hasChoice() { // leave time for another server
-			attempt, cancel = deadline(ctx, p.dialer.timeout/2)
-		}
+		attempt, cancel := p.dialer.share(ctx, try, kept)
 		result, err := ask(attempt, p.dialer, "search", func() (*goldap.SearchResult, error) {
 			defer c.leave()
 			return c.Search(request)
@@ -177,10 +196,7 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 			return nil, err
 		}
 		c.retire()
-		if !kept || silent {
-			c.at.fail(p.dialer.now())
-		}
-		if !kept || ctx.Err() != nil {
+		if !p.dialer.again(ctx, c, try, kept, silent) {
 			return nil, err
 		}
 	}
@@ -238,13 +254,13 @@ func newExclusive(d *dialer, size int) *exclusive {
 	return &exclusive{dialer: d, gate: newGate(size)}
 }
 
-// bind does one bind, repeated as search repeats.
+// bind does one bind, on another connection when one fails it.
 func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest) (*goldap.SimpleBindResult, error) {
 	if err := p.gate.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer p.gate.leave()
-	for {
+	for try := 1; ; try++ {
 		c, kept := p.pop(), true
 		if c == nil {
 			var err error
@@ -253,8 +269,11 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 			}
 			kept = false
 		}
+		attempt, cancel := p.dialer.share(ctx, try, kept)
 		p.dialer.observe("bind")
-		result, err := alone(ctx, c, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
+		result, err := alone(attempt, c, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
+		silent := attempt.Err() != nil
+		cancel()
 		p.dialer.census.answered("bind", err)
 		if err == nil || isAnswer(err) {
 			c.at.answered()
@@ -262,10 +281,7 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 			return result, err
 		}
 		c.retire()
-		if !kept || ctx.Err() != nil {
-			if !callerLeft(ctx) {
-				c.at.fail(p.dialer.now())
-			}
+		if callerLeft(ctx) || !p.dialer.again(ctx, c, try, kept, silent) {
 			return nil, err
 		}
 		p.drop() // what was kept beside it was cut as well
