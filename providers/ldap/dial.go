@@ -175,6 +175,8 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, purpose use, as *cred
 // startTLSOID names the StartTLS operation (RFC 4511 section 4.14.1).
 const startTLSOID = "1.3.6.1.4.1.1466.20037"
 
+var errNoStartTLS = errors.New("StartTLS refused")
+
 // secure starts TLS. The StartTLS exchange is done here, before go-ldap has
 // the connection: its own has no deadline, and reads ahead, which would let
 // plaintext sent behind the answer be taken for protected.
@@ -197,7 +199,7 @@ func secure(ctx context.Context, stream net.Conn, e *endpoint) (net.Conn, error)
 			return nil, fmt.Errorf("StartTLS: %w", err)
 		}
 		if err := goldap.GetLDAPError(answer); err != nil {
-			return nil, fmt.Errorf("StartTLS refused: %w", err)
+			return nil, fmt.Errorf("%w: %w", errNoStartTLS, err)
 		}
 		if err := stream.SetReadDeadline(time.Time{}); err != nil {
 			return nil, fmt.Errorf("StartTLS: %w", err)

@@ -270,6 +270,8 @@ func unreached(err error) string {
 		return "its certificate has expired, or our clock is wrong: renew it: " + err.Error()
 	case goldap.IsErrorWithCode(err, goldap.LDAPResultInvalidCredentials):
 		return "check bindDN and bindPassword: " + err.Error()
+	case errors.Is(err, errNoStartTLS):
+		return "it does not offer StartTLS: give it a certificate, or write ldaps:// if it listens for that: " + err.Error()
 	}
 	return "check urls and startTLS, and that the server runs: " + err.Error()
 }

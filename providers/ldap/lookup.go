@@ -20,10 +20,18 @@ func typed(login string) string {
 		return ""
 	}
 	login = norm.NFC.String(strings.TrimSpace(login))
-	if strings.ContainsFunc(login, unicode.IsControl) {
+	if strings.ContainsFunc(login, inNoName) {
 		return ""
 	}
 	return login
+}
+
+// inNoName reports what no name has in it, though a server may find one
+// through it (R-AUTH-12 of the security battery): RFC 4518 section 2.2 has
+// servers overlook what cannot be seen, and OpenLDAP takes a dotted capital I
+// for a plain one.
+func inNoName(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) || r == 'İ'
 }
 
 // lookup is an attribute in which logins are looked up.

@@ -24,6 +24,7 @@ func TestTLS_RAUTH22(t *testing.T) {
 	n := networks[0]
 	secure := n.slapd(t, slapdtest.Options{TLS: true})
 	plain := n.slapd(t, slapdtest.Options{})
+	old := n.slapd(t, slapdtest.Options{TLS: true, Expired: true})
 	foreign := n.slapd(t, slapdtest.Options{TLS: true}).CA
 	strip := startFake(t, answers{goldap.ApplicationExtendedRequest: func(id int64) []byte {
 		return append(message(id, goldap.ApplicationExtendedResponse, 0, ""), message(1, goldap.ApplicationBindResponse, 0, "")...)
@@ -44,6 +45,8 @@ func TestTLS_RAUTH22(t *testing.T) {
 		{"ldaps, another authority", secure.SecureURL, false, foreign, "", false},
 		{"ldaps, wrong name", secure.SecureURL, false, secure.CA, "ldap.example.org", false},
 		{"StartTLS, wrong name", secure.URL, true, secure.CA, "ldap.example.org", false},
+		{"ldaps, expired", old.SecureURL, false, old.CA, "", false},
+		{"StartTLS, expired", old.URL, true, old.CA, "", false},
 		{"StartTLS refused", plain.URL, true, secure.CA, "", false},
 		{"plaintext behind the answer to StartTLS", strip.url, true, secure.CA, "", false},
 		{"ldaps to a plain port", strings.Replace(plain.URL, "ldap:", "ldaps:", 1), false, secure.CA, "", false},
@@ -221,6 +224,7 @@ func TestExamine(t *testing.T) {
 	n := networks[0]
 	server := n.slapd(t, slapdtest.Options{})
 	secure := n.slapd(t, slapdtest.Options{TLS: true})
+	old := n.slapd(t, slapdtest.Options{TLS: true, Expired: true})
 	large := slapdtest.Start(t, slapdtest.Options{
 		Trees: []slapdtest.Tree{{Suffix: n.suffix, LDIF: crowd(20_000)}}, Schema: fixtures.Schema,
 		Index: []string{"eduPersonPrincipalName eq", "eduPersonUniqueId eq"},
@@ -242,6 +246,8 @@ func TestExamine(t *testing.T) {
 		{"certificate of another name", func(c *ldap.Config) {
 			c.URLs, c.CA, c.ServerName = []string{secure.SecureURL}, secure.CA, "ldap.univ.example"
 		}, "write that name in urls, or set serverName"},
+		{"expired certificate", func(c *ldap.Config) { c.URLs, c.CA = []string{old.SecureURL}, old.CA }, "has expired, or our clock is wrong: renew it"},
+		{"StartTLS not offered", func(c *ldap.Config) { c.StartTLS, c.CA = true, secure.CA }, "does not offer StartTLS"},
 		{"clock off", func(c *ldap.Config) { c.Now = func() time.Time { return time.Now().Add(10 * time.Minute) } }, "from ours: check NTP on both"},
 		{"no server", func(c *ldap.Config) { c.URLs = []string{"ldap://127.0.0.1:1"} }, "check urls and startTLS, and that the server runs"},
 		{"wrong base", func(c *ldap.Config) { c.Base = "ou=nobody," + n.suffix }, "base ou=nobody"},

@@ -17,10 +17,15 @@ import (
 // WriteCertificates makes an authority and a certificate of localhost, and
 // puts ca.pem, server.pem and server.key into a folder.
 func WriteCertificates(folder string) error {
+	return writeCertificates(folder, time.Now().Add(24*time.Hour))
+}
+
+// writeCertificates makes the server's good until then.
+func writeCertificates(folder string, until time.Time) error {
 	authority := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "scratch authority"},
-		NotBefore:             time.Now().Add(-time.Hour),
+		NotBefore:             time.Now().Add(-2 * time.Hour),
 		NotAfter:              time.Now().Add(24 * time.Hour),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
@@ -30,7 +35,7 @@ func WriteCertificates(folder string) error {
 		SerialNumber: big.NewInt(2),
 		Subject:      pkix.Name{CommonName: "localhost"},
 		NotBefore:    authority.NotBefore,
-		NotAfter:     authority.NotAfter,
+		NotAfter:     until,
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:     x509.KeyUsageDigitalSignature,

@@ -34,6 +34,8 @@ type Options struct {
 	// TLS makes the server offer StartTLS and listen for ldaps too, with a
 	// certificate for localhost of an authority made for the occasion.
 	TLS bool
+	// Expired makes that certificate one of an hour ago.
+	Expired bool
 	// NoPages leaves the service accounts the server's default limit of
 	// results; else they may read any number by pages.
 	NoPages bool
@@ -121,7 +123,11 @@ func isFile(path string) bool {
 func (s *Server) launch(slapd, slapadd string, o Options) error {
 	if o.TLS {
 		s.CA = filepath.Join(s.folder, "ca.pem")
-		if err := WriteCertificates(s.folder); err != nil {
+		good := 24 * time.Hour
+		if o.Expired {
+			good = -time.Hour
+		}
+		if err := writeCertificates(s.folder, time.Now().Add(good)); err != nil {
 			return err
 		}
 	}
