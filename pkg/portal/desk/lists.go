@@ -1,17 +1,14 @@
 package desk
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"unicode"
 
 	"github.com/loge-idp/loge/pkg/account"
-	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
@@ -19,9 +16,6 @@ import (
 )
 
 const (
-	// maxLetters is how many are printed within a request; the command
-	// `loge letters` knows no such bound.
-	maxLetters = 500
 	// maxMass is how many accounts one run is for.
 	maxMass = 10_000
 	// maxListed is how many are shown by name.
@@ -128,48 +122,6 @@ func pending(found []account.Account) (out []account.Account) {
 		}
 	}
 	return out
-}
-
-// print answers with the letters. They are made before anything is written, so
-// that an answer is whole or a page that says why not.
-func (p *Pages) print(w http.ResponseWriter, r *http.Request, s *session.Session, do string, found []account.Account) {
-	if p.Press == nil {
-		p.failed(w, r, operator.DeniedScope)
-		return
-	}
-	order := letters.Order{By: s.Account.ID, Address: web.ClientAddr(r).String()}
-	for _, a := range found {
-		order.To = append(order.To, letters.To(a, cmp.Or(append(p.Desk.Groups, "")...)))
-	}
-	var out bytes.Buffer
-	kind := "application/pdf"
-	print := func(w io.Writer) error {
-		_, err := p.Press.PDF(r.Context(), w, perPage(r), order)
-		return err
-	}
-	if do == "csv" {
-		kind = "text/csv; charset=utf-8"
-		print = func(w io.Writer) error { _, err := p.Press.CSV(r.Context(), w, order); return err }
-	}
-	if err := print(&out); err != nil {
-		p.failed(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", `attachment; filename="letters.`+do+`"`)
-	_, _ = out.WriteTo(w) // the browser has gone: nobody is left to tell
-}
-
-// perPage is how many letters stand on a page; one for what is none of the
-// choices.
-func perPage(r *http.Request) int {
-	switch r.PostFormValue("per_page") {
-	case "2":
-		return 2
-	case "8":
-		return 8
-	}
-	return 1
 }
 
 // begin starts what is done for many, and leads to its progress.

@@ -1,14 +1,12 @@
 package desk_test
 
 import (
-	"encoding/csv"
 	"net/http"
 	"strings"
 	"testing"
 )
 
-// The letters of a class or a list, for those within reach only; who is not
-// activated, and the invitation to them.
+// Who is not activated, of those within reach only, and the invitation to them.
 func TestLists(t *testing.T) {
 	s := open(t, issuer, rules(true, false))
 	nadia := s.as("nadia.adml")
@@ -25,39 +23,10 @@ func TestLists(t *testing.T) {
 	nadia.post("/desk/lists", "of", of, "group", "2nde5", "do", "list").is(t, 200, "Comptes trouvés\u00a0: 1", "ines.benyoussef")
 	nadia.post("/desk/lists", "of", of, "group", "nowhere", "do", "list").is(t, 400, "Personne à qui faire cela")
 	nadia.post("/desk/lists", "of", "local admin|0990010Y", "do", "list").is(t, 400)
-	nadia.post("/desk/lists", "of", "made up", "do", "csv").is(t, 400)
 	s.as("nadia.adml").post("/desk/lists", "of", of, "group", "x", "lang", "en", "do", "force").is(t, 200, "Letters and lists", `value="x"`)
-
-	table := nadia.post("/desk/lists", "of", of, "group", "2NDE5", "except", "tom.legoff\ntheo.legoff;x", "do", "csv").is(t, 200)
-	if table.Header.Get("Content-Disposition") != `attachment; filename="letters.csv"` || table.Header.Get("Cache-Control") != "no-store" {
-		t.Error(table.Header)
-	}
-	rows, err := csv.NewReader(strings.NewReader(table.body)).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, row := range rows[1:] {
-		got = append(got, row[2])
-		if (row[3] != "") != (row[2] == "ines.benyoussef") {
-			t.Errorf("%v", row)
-		}
-	}
-	if strings.Join(got, " ") != "ines.benyoussef lea.dalmeida eloise.martin" && len(got) != 3 {
-		t.Errorf("letters for %v", got)
-	}
-	// A list is held against the rules as everything else.
-	pasted := nadia.post("/desk/lists", "logins", "jade.o-connor;3E2\r\nbruno.direx\r\nnadia.adml\r\nsaid.benyoussef;\r\n", "do", "csv").is(t, 200)
-	if rows, _ := csv.NewReader(strings.NewReader(pasted.body)).ReadAll(); len(rows) != 2 || rows[1][2] != "said.benyoussef" {
-		t.Errorf("%v", rows)
-	}
-	if a := nadia.post("/desk/lists", "of", of, "do", "pdf", "per_page", "8").is(t, 200); !strings.HasPrefix(a.body, "%PDF-") {
-		t.Errorf("%.20q", a.body)
-	}
 
 	for _, login := range []string{"helene.roy", "lea.dalmeida"} { // no letters, no operator
 		s.as(login).get("/desk/lists").is(t, 403)
-		s.as(login).post("/desk/lists", "of", of, "do", "csv").is(t, 403)
 		s.as(login).post("/desk/lists", "of", of, "do", "force").is(t, 403)
 	}
 
