@@ -172,9 +172,9 @@ func TestFallsSilent_FLDAP02(t *testing.T) {
 // it once a second, with a search or with a password, is answered by the next
 // one, and it keeps no connection.
 func TestHalfOpen_FLDAP02(t *testing.T) {
-	first, second := startProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address), networks[0].slapd(t, slapdtest.Options{})
+	first, second := slapdtest.StartProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address), networks[0].slapd(t, slapdtest.Options{})
 	config := networks[0].config()
-	config.URLs, config.Timeout = []string{first.url, second.URL}, plugin.Duration(400*time.Millisecond)
+	config.URLs, config.Timeout = []string{first.URL, second.URL}, plugin.Duration(400*time.Millisecond)
 	now := clock()
 	config.Now = func() time.Time { return now }
 	d := open(t, config)
@@ -182,13 +182,13 @@ func TestHalfOpen_FLDAP02(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first.becomes(silent)
+	first.Becomes(slapdtest.Silent)
 	for i := range 6 {
-		before := first.accepted.Load()
+		before := first.Accepted.Load()
 		if err := d.Authenticate(t.Context(), a, secret.New(rightPassword)); err != nil {
 			t.Errorf("second %d, a password: %v", i, err)
 		}
-		if tried := first.accepted.Load() > before; !tried {
+		if tried := first.Accepted.Load() > before; !tried {
 			t.Errorf("second %d: nobody looked whether the first is back", i)
 		}
 		if now = now.Add(time.Second); i%2 == 1 {
@@ -198,16 +198,16 @@ func TestHalfOpen_FLDAP02(t *testing.T) {
 			now = now.Add(time.Second)
 		}
 	}
-	told := `server="` + strings.TrimPrefix(first.url, "ldap://") + `"`
+	told := `server="` + first.Address + `"`
 	for measured(t, d).Sum("loge_ldap_connections", told) != 0 { // they are closed beside
 		runtime.Gosched()
 	}
-	first.becomes(honest)
-	before := first.accepted.Load()
+	first.Becomes(slapdtest.Honest)
+	before := first.Accepted.Load()
 	if err := login(t.Context(), d); err != nil {
 		t.Error(err)
 	}
-	if n := first.accepted.Load() - before; n == 0 {
+	if n := first.Accepted.Load() - before; n == 0 {
 		t.Error("it is back, and not used again")
 	}
 }
@@ -227,15 +227,15 @@ func TestRefusedConnection_FLDAP01(t *testing.T) {
 // anybody sees.
 func TestCutConnections_FLDAP03(t *testing.T) {
 	server := networks[0].slapd(t, slapdtest.Options{})
-	between := startProxy(t, server.Address)
+	between := slapdtest.StartProxy(t, server.Address)
 	config := networks[0].config()
-	config.URLs = []string{between.url}
+	config.URLs = []string{between.URL}
 	d := open(t, config)
 	for i := range 100 {
 		if err := login(t.Context(), d); err != nil {
 			t.Fatalf("login %d: %v", i, err)
 		}
-		between.cut()
+		between.Cut()
 	}
 }
 
@@ -246,10 +246,10 @@ func TestForgottenConnections_FLDAP03(t *testing.T) {
 	server := networks[0].slapd(t, slapdtest.Options{})
 	for name, idle := range map[string]time.Duration{"idle for 20 minutes": 20 * time.Minute, "just used": 0} {
 		t.Run(name, func(t *testing.T) {
-			between := startProxy(t, server.Address)
+			between := slapdtest.StartProxy(t, server.Address)
 			var passed atomic.Int64
 			config := networks[0].config()
-			config.URLs, config.Timeout = []string{between.url}, plugin.Duration(4*time.Second)
+			config.URLs, config.Timeout = []string{between.URL}, plugin.Duration(4*time.Second)
 			config.Now = func() time.Time { return clock().Add(time.Duration(passed.Load())) }
 			processes := make([]directory.Directory, 100)
 			for i := range processes {
@@ -259,7 +259,7 @@ func TestForgottenConnections_FLDAP03(t *testing.T) {
 				}
 			}
 			passed.Store(int64(idle))
-			between.forget()
+			between.Forget()
 			var all sync.WaitGroup
 			for _, d := range processes {
 				all.Go(func() {
@@ -269,7 +269,7 @@ func TestForgottenConnections_FLDAP03(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if n := between.swallowed.Load(); (n == 0) != (idle > 0) {
+			if n := between.Swallowed.Load(); (n == 0) != (idle > 0) {
 				t.Errorf("%d requests went into the void", n)
 			}
 		})

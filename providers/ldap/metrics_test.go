@@ -31,9 +31,9 @@ func measured(t *testing.T, d directory.Directory) metricstest.Samples {
 // What is counted is what was done, and the connections that are told are the
 // ones that are open, until the last is closed.
 func TestMeasure(t *testing.T) {
-	provider := startProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address)
+	provider := slapdtest.StartProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address)
 	config := networks[0].config()
-	config.URLs, config.Timeout = []string{provider.url}, plugin.Duration(time.Second)
+	config.URLs, config.Timeout = []string{provider.URL}, plugin.Duration(time.Second)
 	config.Pool = ldap.Pool{Searches: 1, Binds: 2}
 	now := clock()
 	config.Now = func() time.Time { return now }
@@ -72,12 +72,12 @@ func TestMeasure(t *testing.T) {
 	if n := got.Sum("loge_ldap_connections", `pool="searches"`); n != 1 {
 		t.Errorf("%g connections for searches", n)
 	}
-	if n, open := got.Sum("loge_ldap_connections"), float64(provider.accepted.Load()); n != open || n > 3 {
+	if n, open := got.Sum("loge_ldap_connections"), float64(provider.Accepted.Load()); n != open || n > 3 {
 		t.Errorf("%g connections are told, the server has %g", n, open)
 	}
 
-	provider.becomes(refuses)
-	provider.cut()
+	provider.Becomes(slapdtest.Refuses)
+	provider.Cut()
 	for range 3 {
 		unavailable(t, "Find", login(t.Context(), d))
 		now = now.Add(time.Second)
@@ -89,7 +89,7 @@ func TestMeasure(t *testing.T) {
 	if n := got.Sum("loge_ldap_operations_total", `result="failed"`); n < 1 {
 		t.Error("no operation failed")
 	}
-	provider.becomes(honest)
+	provider.Becomes(slapdtest.Honest)
 	if err := login(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}

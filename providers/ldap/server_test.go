@@ -19,9 +19,9 @@ import (
 
 // pair is a provider behind a proxy and a replica that has heard of no change
 // since the test began.
-func pair(t *testing.T) (provider *proxy, replica *slapdtest.Server) {
+func pair(t *testing.T) (provider *slapdtest.Proxy, replica *slapdtest.Server) {
 	t.Helper()
-	return startProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address), networks[0].slapd(t, slapdtest.Options{})
+	return slapdtest.StartProxy(t, networks[0].slapd(t, slapdtest.Options{}).Address), networks[0].slapd(t, slapdtest.Options{})
 }
 
 // A password that was just set is right at once and the old one wrong, in
@@ -29,7 +29,7 @@ func pair(t *testing.T) (provider *proxy, replica *slapdtest.Server) {
 func TestReadYourWrite_FLDAP04(t *testing.T) {
 	provider, replica := pair(t)
 	config := networks[0].config()
-	config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+	config.URLs, config.Replicas = []string{provider.URL}, []string{replica.URL}
 	processes := []directory.Directory{open(t, config), open(t, config), open(t, config)}
 	const resets = 334 // × 3 processes: 1,002 logins with each password
 	var right, wrong int
@@ -62,7 +62,7 @@ func TestReadYourWrite_FLDAP04(t *testing.T) {
 func TestReadYourWrite_R16(t *testing.T) {
 	provider, replica := pair(t)
 	config := networks[0].config()
-	config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+	config.URLs, config.Replicas = []string{provider.URL}, []string{replica.URL}
 	here, there := open(t, config), open(t, config)
 	a, err := here.Find(t.Context(), "hnguyen")
 	if err != nil {
@@ -81,11 +81,11 @@ func TestReadYourWrite_R16(t *testing.T) {
 // Without the provider people log in, and changes are for later. When it is
 // back, it is asked again.
 func TestProviderDown_FLDAP06(t *testing.T) {
-	for name, mood := range map[string]mood{"refuses": refuses, "silent": silent} {
+	for name, mood := range map[string]slapdtest.Mood{"refuses": slapdtest.Refuses, "silent": slapdtest.Silent} {
 		t.Run(name, func(t *testing.T) {
 			provider, replica := pair(t)
 			config := networks[0].config()
-			config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+			config.URLs, config.Replicas = []string{provider.URL}, []string{replica.URL}
 			config.Timeout = plugin.Duration(time.Second)
 			now := clock()
 			config.Now = func() time.Time { return now }
@@ -94,15 +94,15 @@ func TestProviderDown_FLDAP06(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			provider.becomes(mood)
+			provider.Becomes(mood)
 			for i := range 20 {
 				if err := login(t.Context(), d); err != nil {
 					t.Fatalf("login %d: %v", i, err)
 				}
 			}
 			unavailable(t, "SetPassword", d.SetPassword(t.Context(), a.ID, secret.New("Un autre mot de passe")))
-			provider.becomes(honest)
-			provider.cut() // what was swallowed does not come back
+			provider.Becomes(slapdtest.Honest)
+			provider.Cut() // what was swallowed does not come back
 			now = now.Add(time.Second)
 			if err := d.SetPassword(t.Context(), a.ID, secret.New("Un autre mot de passe")); err != nil {
 				t.Errorf("SetPassword a second after the provider came back: %v", err)
@@ -120,9 +120,9 @@ func TestProviderDown_FLDAP06(t *testing.T) {
 // All servers refuse: it is said at once, and nobody's password was wrong.
 func TestAllRefuse_FLDAP01(t *testing.T) {
 	provider, replica := pair(t)
-	copied := startProxy(t, replica.Address)
+	copied := slapdtest.StartProxy(t, replica.Address)
 	config := networks[0].config()
-	config.URLs, config.Replicas = []string{provider.url}, []string{copied.url}
+	config.URLs, config.Replicas = []string{provider.URL}, []string{copied.URL}
 	now := clock()
 	config.Now = func() time.Time { return now }
 	d := open(t, config)
@@ -130,17 +130,17 @@ func TestAllRefuse_FLDAP01(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	provider.becomes(refuses)
-	copied.becomes(refuses)
+	provider.Becomes(slapdtest.Refuses)
+	copied.Becomes(slapdtest.Refuses)
 	for range 100 {
 		unavailable(t, "login", login(t.Context(), d))
 		unavailable(t, "Authenticate", d.Authenticate(t.Context(), a, secret.New("wrong")))
 	}
 	// Each address was tried a few times, and then left in peace.
-	if n := provider.accepted.Load() + copied.accepted.Load(); n > 12 {
+	if n := provider.Accepted.Load() + copied.Accepted.Load(); n > 12 {
 		t.Errorf("%d connections for 200 operations on servers that refuse", n)
 	}
-	provider.becomes(honest)
+	provider.Becomes(slapdtest.Honest)
 	now = now.Add(time.Second)
 	if err := login(t.Context(), d); err != nil {
 		t.Errorf("a second after the provider came back: %v", err)
@@ -151,17 +151,17 @@ func TestAllRefuse_FLDAP01(t *testing.T) {
 func TestStumbles_FLDAP03(t *testing.T) {
 	provider, replica := pair(t)
 	config := networks[0].config()
-	config.URLs, config.Replicas = []string{provider.url}, []string{replica.URL}
+	config.URLs, config.Replicas = []string{provider.URL}, []string{replica.URL}
 	d := open(t, config)
 	for i := range 20 {
 		if err := login(t.Context(), d); err != nil {
 			t.Fatalf("login %d: %v", i, err)
 		}
-		provider.becomes(stumbles)
+		provider.Becomes(slapdtest.Stumbles)
 		if err := login(t.Context(), d); err != nil {
 			t.Errorf("login %d, answered by half: %v", i, err)
 		}
-		provider.becomes(honest)
+		provider.Becomes(slapdtest.Honest)
 	}
 }
 
@@ -198,16 +198,16 @@ func TestStartTLSStalls(t *testing.T) {
 func TestReferralLoop_RAUTH08(t *testing.T) {
 	n := networks[0]
 	server := n.slapd(t, slapdtest.Options{})
-	between := startProxy(t, server.Address)
+	between := slapdtest.StartProxy(t, server.Address)
 	admin := n.admin(t, dialURL(t, server.URL))
 	for i := range 3 {
 		name := fmt.Sprintf("uid=elsewhere%d,ou=people,%s", i, n.suffix)
-		if err := admin.Add(referralEntry(name, fmt.Sprintf("%s/ou=people,%s", between.url, n.suffix))); err != nil {
+		if err := admin.Add(referralEntry(name, fmt.Sprintf("%s/ou=people,%s", between.URL, n.suffix))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	config := n.config()
-	config.URLs = []string{between.url}
+	config.URLs = []string{between.URL}
 	d := open(t, config)
 	for range 10 {
 		if err := login(t.Context(), d); err != nil {
@@ -217,7 +217,7 @@ func TestReferralLoop_RAUTH08(t *testing.T) {
 	if seen, _ := everybody(t, d, directory.Query{}); seen != len(n.people) {
 		t.Errorf("a search gave %d people", seen)
 	}
-	if made := between.accepted.Load(); made > 4 { // two for searches, one for binds, one for the scan
+	if made := between.Accepted.Load(); made > 4 { // two for searches, one for binds, one for the scan
 		t.Errorf("%d connections: a referral was followed", made)
 	}
 }
@@ -225,9 +225,9 @@ func TestReferralLoop_RAUTH08(t *testing.T) {
 // 200 logins at once need no more connections than one after the other may.
 func TestConnectionsFlat(t *testing.T) {
 	server := networks[0].slapd(t, slapdtest.Options{})
-	between := startProxy(t, server.Address)
+	between := slapdtest.StartProxy(t, server.Address)
 	config := networks[0].config()
-	config.URLs = []string{between.url}
+	config.URLs = []string{between.URL}
 	config.Pool.Binds = 16 // 16 × 16 may wait: all of them
 	d := open(t, config)
 	for range 3 {
@@ -241,7 +241,7 @@ func TestConnectionsFlat(t *testing.T) {
 		}
 		all.Wait()
 	}
-	if n := between.accepted.Load(); n > 2+16 {
+	if n := between.Accepted.Load(); n > 2+16 {
 		t.Errorf("%d connections for a pool of 2 and 16", n)
 	}
 }
@@ -335,7 +335,7 @@ func (z zone) answer(query []byte) []byte {
 // and each of a host's addresses for itself.
 func TestServiceRecords(t *testing.T) {
 	server := networks[0].slapd(t, slapdtest.Options{})
-	far := startProxy(t, server.Address)
+	far := slapdtest.StartProxy(t, server.Address)
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -345,7 +345,7 @@ func TestServiceRecords(t *testing.T) {
 	config.InsecurePlaintext = true
 	config.Resolver = zone{
 		"_ldap._tcp.univ.example": {
-			srvRecord(t, "second.univ.example", strings.TrimPrefix(far.url, "ldap://"), 20),
+			srvRecord(t, "second.univ.example", far.Address, 20),
 			srvRecord(t, "first.univ.example", nobody.Addr().String(), 10),
 		},
 		"first.univ.example":  {hostRecord("127.0.0.1"), hostRecord("127.0.0.2")}, // nobody on either
@@ -358,7 +358,7 @@ func TestServiceRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := far.accepted.Load(); n == 0 {
+	if n := far.Accepted.Load(); n == 0 {
 		t.Error("the second host was not asked")
 	}
 

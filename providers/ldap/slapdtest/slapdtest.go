@@ -36,6 +36,11 @@ type Options struct {
 	TLS bool
 	// Expired makes that certificate one of an hour ago.
 	Expired bool
+	// Provides lets other servers copy the trees.
+	Provides bool
+	// CopyOf is the URL of a server that provides the trees. They begin empty
+	// and follow what is changed there; their LDIF is not loaded.
+	CopyOf string
 	// NoPages leaves the service accounts the server's default limit of
 	// results; else they may read any number by pages.
 	NoPages bool
@@ -136,6 +141,9 @@ func (s *Server) launch(slapd, slapadd string, o Options) error {
 		return err
 	}
 	for i, tree := range o.Trees {
+		if o.CopyOf != "" {
+			break
+		}
 		load := exec.Command(slapadd, "-f", conf, "-b", tree.Suffix, "-w", "-q")
 		load.Stdin = bytes.NewReader(append(tree.LDIF, policyLDIF(tree.Suffix, o.Policy)...))
 		if out, err := load.CombinedOutput(); err != nil {
@@ -275,7 +283,8 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy
 moduleload back_monitor
-pidfile {{.Folder}}/slapd.pid
+{{if .Options.Provides}}moduleload syncprov
+{{end}}pidfile {{.Folder}}/slapd.pid
 password-hash {{or .Options.Hash "{SSHA}"}}
 {{if .Options.AllowUnauthenticated}}allow bind_anon_cred bind_anon_dn
 {{end}}{{if .Options.TLS}}TLSCACertificateFile {{.Folder}}/ca.pem
@@ -302,7 +311,11 @@ access to *
   by dn.exact="cn=idp-rw,ou=services,{{.Suffix}}" manage
   by dn.exact="cn=idp-ro,ou=services,{{.Suffix}}" read
   by * none
-{{if $.Options.Policy}}overlay ppolicy
+{{if $.Options.CopyOf}}syncrepl rid=001 provider={{$.Options.CopyOf}} searchbase="{{.Suffix}}" type=refreshAndPersist retry="1 +"
+  bindmethod=simple binddn="cn=root,{{.Suffix}}" credentials={{$.Root}}
+{{end}}{{if $.Options.Provides}}index entryCSN eq
+overlay syncprov
+{{end}}{{if $.Options.Policy}}overlay ppolicy
 ppolicy_default "cn=default,ou=policies,{{.Suffix}}"
 {{end}}{{end}}
 database monitor
