@@ -47,7 +47,7 @@ func (p *Pages) Mail(lang string, view MailView) (Letter, error) {
 		return Letter{}, fmt.Errorf("mail/%s.html: is missing", view.Mail())
 	}
 	var out bytes.Buffer
-	if err := t().Execute(&out, view); err != nil {
+	if err := t.shown().Execute(&out, view); err != nil {
 		return Letter{}, err
 	}
 	letter.HTML = out.String()

@@ -3,8 +3,8 @@
 //
 // Everything is read, parsed and checked once, by Open: a template that names
 // a message which does not exist is an error at start, not a broken page in
-// September. A page is rendered to memory first, so that an error never leaves
-// half of one.
+// September. What a page shows alike to everybody is rendered once. A page is
+// rendered to memory first, so that an error never leaves half of one.
 package render
 
 import (
@@ -113,7 +113,10 @@ func Open(config Config) (*Pages, error) {
 	return p, p.checkSheets()
 }
 
-func (s *set) hasMail(file string) bool { return s.mails[file] != nil || s.texts[file] != nil }
+func (s *set) hasMail(file string) bool {
+	_, ok := s.mails[file]
+	return ok || s.texts[file] != nil
+}
 
 // Require checks that messages exist whose keys are made from values of the
 // caller's, such as the reasons of a password policy. Call it at start.
@@ -138,18 +141,21 @@ func (p *Pages) URL(path string) string { return p.base + path }
 
 // layout is what pages/layout.html gets; it passes View on to the page.
 type layout struct {
-	View   View
-	Frame  Frame
-	Lang   string
-	Switch []switchTo
+	View  View
+	Frame Frame
 	// Place, Style and Icon are the face of the house.
 	Place, Style string
 	Icon         htmltemplate.URL
+
+	request *http.Request
 }
 
-// switchTo is one other language: its tag, its own name, and the same page in
-// it.
-type switchTo struct{ Tag, Name, URL string }
+// In is the same page in another language, by a link.
+func (l layout) In(tag string) string {
+	query := l.request.URL.Query()
+	query.Set(languageParam, tag)
+	return "?" + query.Encode()
+}
 
 // Render writes a page, in the language of the request. When the person chose
 // that language here, a cookie remembers it for a year. A page that cannot be
@@ -158,6 +164,7 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, view 
 	choice := p.choose(r)
 	lang := choice.tag
 	var out bytes.Buffer
+	out.Grow(8 << 10) // most pages are smaller
 	if err := p.execute(&out, r, lang, view); err != nil {
 		p.logger.LogAttrs(r.Context(), slog.LevelError, "page not rendered", slog.String("page", view.Page()), slog.Any("error", err))
 		http.Error(w, "Cette page ne peut pas s’afficher. / This page cannot be shown.", http.StatusInternalServerError)
@@ -184,21 +191,9 @@ func (p *Pages) execute(out *bytes.Buffer, r *http.Request, lang string, view Vi
 		return fmt.Errorf("pages/%s.html: is missing", view.Page())
 	}
 	face := p.site.faces[view.frame().Theme]
-	data := layout{View: view, Frame: view.frame(), Lang: lang, Place: face.name.In(lang),
-		Style: stylesheetOf(view.frame().Theme), Icon: face.icon}
-	for _, tag := range p.catalog.Languages() {
-		if tag == lang {
-			continue
-		}
-		name, err := p.catalog.Text(tag, "language.name")
-		if err != nil {
-			return err
-		}
-		query := r.URL.Query()
-		query.Set(languageParam, tag)
-		data.Switch = append(data.Switch, switchTo{tag, name, "?" + query.Encode()})
-	}
-	return page().Execute(out, data)
+	data := layout{View: view, Frame: view.frame(), Place: face.name.In(lang),
+		Style: stylesheetOf(view.frame().Theme), Icon: face.icon, request: r}
+	return page.shown().Execute(out, data)
 }
 
 // schemes are the sources of form-action for the places to which an answer to

@@ -203,10 +203,10 @@ func mustOpen(t *testing.T, site render.Site) *render.Pages {
 	return pages
 }
 
-func TestMails(t *testing.T) {
-	pages := open(t, "https://auth.example.fr")
+// mails are messages to people, with the time until which they hold.
+func mails() []render.MailView {
 	until := time.Date(2026, 9, 15, 9, 42, 0, 0, time.UTC)
-	for _, view := range []render.MailView{
+	return []render.MailView{
 		render.MailLink{Purpose: render.PurposeReset, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
 		render.MailLink{Purpose: render.PurposeActivate, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
 		render.MailLink{Purpose: render.PurposeUnlock, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
@@ -216,7 +216,12 @@ func TestMails(t *testing.T) {
 		render.MailUnlocked{Login: "elefevre", At: until, URL: "https://auth.example.fr/recover"},
 		render.MailContactChanged{Login: "elefevre", At: until, To: "n••••@h••••", URL: "https://auth.example.fr/recover/undo?t=abc", Until: until},
 		render.MailContactChanged{Login: "elefevre", At: until, URL: "https://auth.example.fr/recover/undo?t=abc", Until: until},
-	} {
+	}
+}
+
+func TestMails(t *testing.T) {
+	pages := open(t, "https://auth.example.fr")
+	for _, view := range mails() {
 		for lang, date := range map[string]string{"fr": "15\u00a0septembre 2026 à 11\u00a0h\u00a042", "en": "15\u00a0September 2026, 11:42"} {
 			letter, err := pages.Mail(lang+"-XX", view)
 			if err != nil {

@@ -21,27 +21,32 @@ type set struct {
 	texts map[string]*texttemplate.Template // by file name, of text messages with their folder
 }
 
-// page is a template of HTML, made when it is first shown: one weighs 100 KiB
-// and most servers show few of them.
-type page func() *htmltemplate.Template
+// page is a template of HTML. It is made when it is first shown: one weighs
+// 100 KiB and most servers show few of them.
+type page struct {
+	read  func() (*htmltemplate.Template, error)
+	shown func() *htmltemplate.Template // read once, and folded
+}
 
-// page makes a template once to find its faults, and forgets it until somebody
+// page reads a template to find its faults, and forgets it until somebody
 // wants to see it.
-func (p *Pages) page(read func() (*htmltemplate.Template, error)) (page, error) {
-	t, err := read()
-	if err != nil {
-		return nil, err
+func (p *Pages) page(parse func() (*htmltemplate.Template, error)) (page, error) {
+	read := func() (*htmltemplate.Template, error) {
+		t, err := parse()
+		if err != nil {
+			return nil, err
+		}
+		return t, p.prepare(t)
 	}
-	if err := p.prepare(t); err != nil {
-		return nil, err
-	}
-	return sync.OnceValue(func() *htmltemplate.Template {
+	_, err := read()
+	return page{read, sync.OnceValue(func() *htmltemplate.Template {
 		t, err := read()
 		if err != nil {
 			panic(err) // it was read at start
 		}
+		fold(t)
 		return t
-	}), nil
+	})}, err
 }
 
 // parse reads every template of the layers in one language.
@@ -238,11 +243,13 @@ func (p *Pages) funcs(lang string) map[string]any {
 		// requests tells whether help can be asked for at /help/request.
 		"requests": func() bool { return p.requests },
 		"lang":     func() string { return lang },
-		"site":     func() Site { return p.site.Site },
-		"name":     func() string { return p.site.Name.In(lang) },
-		"clock":    func(t time.Time) string { return clock(lang, local(t)) },
-		"join":     func(names []string) string { return strings.Join(names, ", ") },
-		"day":      func(t time.Time) string { return day(lang, local(t)) },
+		// others are the languages that this page is not in.
+		"others": func() ([]other, error) { return p.others(lang) },
+		"site":   func() Site { return p.site.Site },
+		"name":   func() string { return p.site.Name.In(lang) },
+		"clock":  func(t time.Time) string { return clock(lang, local(t)) },
+		"join":   func(names []string) string { return strings.Join(names, ", ") },
+		"day":    func(t time.Time) string { return day(lang, local(t)) },
 		// minute is clock in the alphabet of text messages.
 		"minute": func(t time.Time) string { return local(t).Format("15:04") },
 		// moment is "le 31 décembre 2026 à 18 h 00", deadline "jusqu’au 31 …":
@@ -269,6 +276,22 @@ func (p *Pages) funcs(lang string) map[string]any {
 		"accent": func() string { return Readable(p.site.faces[""].key, lightGrounds...).String() },
 		"brass":  func() string { return Readable(p.site.faces[""].brass, lightGrounds...).String() },
 	}
+}
+
+// other is a language: its tag and its own name.
+type other struct{ Tag, Name string }
+
+func (p *Pages) others(lang string) (others []other, err error) {
+	for _, tag := range p.catalog.Languages() {
+		name, err := p.catalog.Text(tag, "language.name")
+		if err != nil {
+			return nil, err
+		}
+		if tag != lang {
+			others = append(others, other{tag, name})
+		}
+	}
+	return others, nil
 }
 
 // opening is whether the helpdesk answers now, in words; empty when the site

@@ -454,10 +454,11 @@ const (
 	FateUsed     Fate = "used"
 	FateReplaced Fate = "replaced" // a newer message has left
 	FateExpired  Fate = "expired"
+	FateEnded    Fate = "ended"   // by a login, another password or address, or an operator
 	FateUnknown  Fate = "unknown" // not a link of ours, or forgotten long since
 )
 
-var fates = []Fate{FateUsed, FateReplaced, FateExpired, FateUnknown}
+var fates = []Fate{FateUsed, FateReplaced, FateExpired, FateEnded, FateUnknown}
 
 // FormPost carries an answer to an application by a form: CAS method=POST,
 // OIDC response_mode=form_post. Without a script it has a button.
