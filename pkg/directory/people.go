@@ -60,3 +60,23 @@ type Extender interface {
 	// ErrConflict; the state itself stays as it is.
 	Extend(ctx context.Context, id account.ID, from, until account.Date) error
 }
+
+// Lifter is implemented by directories in which a lock can be lifted that
+// people wrote into the entry of an account, where Writer.Unlock lifts those
+// that the directory put by itself (requirement R14).
+type Lifter interface {
+	// Lift makes an account active again that is locked for this reason. When
+	// it is not, or not by its entry, that is ErrConflict. The password stays as
+	// it was.
+	Lift(ctx context.Context, id account.ID, reason account.Reason) error
+}
+
+// Freezer is implemented by directories that keep of the contacts of an account
+// which must not be used, because somebody else reads there.
+type Freezer interface {
+	// Freezes reports whether they are configured for it.
+	Freezes() bool
+	// Freeze has a contact be account.Contact.Frozen from now on, or no longer.
+	// One that is so already stays as it is.
+	Freeze(ctx context.Context, id account.ID, c account.Contact, frozen bool) error
+}

@@ -44,8 +44,8 @@ var networks = map[string]network{
 
 // Open starts the server and opens a directory on it. With one network it is
 // the directory that package ldap opens; with both, they are joined by package
-// several under their names. The result is also a directory.Searcher, Editor,
-// Extender, Changer, Pinger and Examiner, and an io.Closer.
+// several under their names. The result is also a directory.Searcher, Selecting,
+// Editor, Extender, Lifter, Changer, Pinger and Examiner, and an io.Closer.
 func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
 	names := c.Fixtures
 	if names == nil {
@@ -99,8 +99,10 @@ func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Dire
 type examined interface {
 	directory.Directory
 	directory.Searcher
+	directory.Selecting
 	directory.Editor
 	directory.Extender
+	directory.Lifter
 	directory.Changer
 	directory.Pinger
 	directory.Examiner

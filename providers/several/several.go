@@ -110,14 +110,16 @@ func Join(members ...Named) (directory.Directory, error) {
 type joined []Named
 
 var (
-	_ directory.Searcher = joined(nil)
-	_ directory.Editor   = joined(nil)
-	_ directory.Extender = joined(nil)
-	_ directory.Changer  = joined(nil)
-	_ directory.Pinger   = joined(nil)
-	_ directory.Examiner = joined(nil)
-	_ metrics.Source     = joined(nil)
-	_ io.Closer          = joined(nil)
+	_ directory.Searcher  = joined(nil)
+	_ directory.Selecting = joined(nil)
+	_ directory.Editor    = joined(nil)
+	_ directory.Extender  = joined(nil)
+	_ directory.Lifter    = joined(nil)
+	_ directory.Changer   = joined(nil)
+	_ directory.Pinger    = joined(nil)
+	_ directory.Examiner  = joined(nil)
+	_ metrics.Source      = joined(nil)
+	_ io.Closer           = joined(nil)
 )
 
 // separator stands between the name of a directory and its own identifier. No
@@ -275,6 +277,28 @@ func (j joined) Search(ctx context.Context, q directory.Query, each func(account
 		}
 	}
 	return nil
+}
+
+// Reads implements directory.Selecting: what is read of the accounts of one
+// member is read, for each has a schema of its own.
+func (j joined) Reads(attribute string) bool {
+	return slices.ContainsFunc(j, func(m Named) bool {
+		d, selects := m.Directory.(directory.Selecting)
+		return !selects || d.Reads(attribute)
+	})
+}
+
+// Lift implements directory.Lifter.
+func (j joined) Lift(ctx context.Context, id account.ID, reason account.Reason) error {
+	m, own, err := j.route(id)
+	if err != nil {
+		return err
+	}
+	l, ok := m.Directory.(directory.Lifter)
+	if !ok {
+		return fmt.Errorf("several: in the directory %s no such lock can be lifted: %w", m.Name, directory.ErrConflict)
+	}
+	return l.Lift(ctx, own, reason)
 }
 
 // Replace implements directory.Editor.
