@@ -39,6 +39,11 @@ type Account struct {
 	// anything else.
 	MustChange bool `json:",omitempty"`
 
+	// PasswordSet is when the password was last set, by the directory's clock;
+	// zero when it does not say. By it what was sent before a change that was
+	// made elsewhere is worth nothing (R-REC-09).
+	PasswordSet time.Time `json:",omitzero"`
+
 	// Contacts are the rescue addresses in the order in which they are
 	// offered (requirement R20). The institution's own are not among them.
 	Contacts []Contact

@@ -74,10 +74,10 @@ func (f *Flow) Answer(ctx context.Context, reply Reply) (Proven, error) {
 			why = "wrong"
 			continue
 		}
-		if gone, err := f.gone(ctx, t); err != nil {
+		if ended, err := f.ended(ctx, t); err != nil {
 			return Proven{}, err
-		} else if gone {
-			why = "address_gone"
+		} else if ended != "" {
+			why = ended
 			continue
 		}
 		ok, err := f.claim(ctx, t)
@@ -224,7 +224,7 @@ func (f *Flow) facts(ctx context.Context, m Method, reply Reply, held *proven) (
 func (f *Flow) fact(m Method, who account.Account, p Purpose, reply Reply) attempt {
 	now := strconv.FormatInt(f.now().Unix(), 10)
 	return attempt{id: newAttempt(), method: m, account: who, purpose: p, fate: Open, codeOpen: true, fields: store.Fields{
-		fieldWanted: string(p), fieldPurpose: string(p), fieldMethod: m.Name(), fieldAccount: string(who.ID), fieldSent: now}}
+		fieldWanted: string(p), fieldPurpose: string(p), fieldMethod: m.Name(), fieldAccount: string(who.ID), fieldSent: now, fieldSince: since(who)}}
 }
 
 // count counts a try before anything is compared: for the source and for what
@@ -311,7 +311,7 @@ func (f *Flow) accept(ctx context.Context, t attempt, reply Reply, held *proven)
 			return Proven{}, ErrWrong
 		}
 	} else {
-		maps.Copy(added, store.Fields{fieldAccount: string(t.account.ID), fieldPurpose: string(t.purpose),
+		maps.Copy(added, store.Fields{fieldAccount: string(t.account.ID), fieldPurpose: string(t.purpose), fieldSince: t.fields[fieldSince],
 			fieldReturn: out.Return, fieldLanguage: cmp.Or(t.fields[fieldLanguage], reply.Language)})
 		proof, record := f.proofs().Issue(store.Key{}, added)
 		if err := f.Store.Do(ctx, record); err != nil {

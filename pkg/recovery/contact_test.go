@@ -392,7 +392,7 @@ func TestAddressThatIsGone(t *testing.T) {
 	w.people.change("alice", func(a *account.Account) {
 		a.Contacts = []account.Contact{{Kind: account.Email, Value: "corrected@home.example", Label: "SECOURS"}}
 	})
-	if seen, err := w.flow.Look(t.Context(), link); err != nil || seen.Fate != recovery.Expired || seen.Code != "" || seen.Login != "alice" {
+	if seen, err := w.flow.Look(t.Context(), link); err != nil || seen.Fate != recovery.Ended || seen.Code != "" || seen.Login != "alice" {
 		t.Errorf("%+v, %v", seen, err)
 	}
 	for _, reply := range []recovery.Reply{{Link: link}, {Attempt: begun.Attempt, Code: code}} {

@@ -129,7 +129,7 @@ func (f *Flow) openFamily(ctx context.Context, parent sending, members []sending
 			continue
 		}
 		maps.Copy(s.fields, store.Fields{fieldAccount: string(s.account.ID), fieldPurpose: string(s.purpose), fieldMethod: s.method.Name(),
-			fieldSent: now, fieldTo: f.mark(s.to), fieldLogin: f.sealTyped(typed{Login: s.account.Login}, s.id)})
+			fieldSent: now, fieldSince: since(s.account), fieldTo: f.mark(s.to), fieldLogin: f.sealTyped(typed{Login: s.account.Login}, s.id)})
 		terms := s.method.Terms(s.purpose)
 		ops := append([]store.Op{&store.Create{Key: key(s.id), Fields: s.fields, TTL: f.longest() + remembered}}, f.opening(s.id, s.fields, terms)...)
 		if err := f.Store.Do(ctx, append(ops, f.names(s.id, terms.Code, s.account.Logins)...)...); err != nil {

@@ -71,6 +71,7 @@ func (f *Flow) Issue(ctx context.Context, i Issue) (Issued, error) {
 	fields := store.Fields{
 		fieldWanted: string(purpose), fieldPurpose: string(purpose), fieldMethod: m.Name(), fieldLanguage: language,
 		fieldAccount: string(a.ID), fieldSent: strconv.FormatInt(now.Unix(), 10), fieldBatch: i.Batch,
+		fieldSince: since(a),
 		fieldLogin: f.sealTyped(typed{Login: a.Login}, id),
 	}
 	ops := append([]store.Op{&store.Create{Key: key(id), Fields: fields, TTL: terms.Link + remembered}}, f.opening(id, fields, terms)...)

@@ -150,6 +150,58 @@ func TestWhatEndsACode(t *testing.T) {
 	}
 }
 
+// R-REC-09: once another tool has set the password, whatever was sent, handed
+// over or proved before is worth nothing. A replica of the directory that lags
+// behind ends nothing, and neither does a provisioning that sets passwords of
+// accounts which were never activated.
+func TestPasswordSetElsewhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		login string
+		later time.Duration
+		want  bool // still good
+	}{
+		"later":           {"alice", time.Second, false},
+		"the same":        {"alice", 0, true},
+		"a replica lags":  {"alice", -time.Hour, true},
+		"never activated": {"newcomer", time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withDesk(t)
+			set := func(at time.Time) { w.people.change(c.login, func(a *account.Account) { a.PasswordSet = at }) }
+			before := time.Date(2026, 9, 1, 8, 0, 0, 0, time.UTC)
+			set(before)
+			proof := w.proof(t, c.login)
+			code := w.issue(t, "helpdesk", c.login).Code.Reveal()
+			set(before.Add(c.later))
+			if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); (err == nil) != c.want || err != nil && !errors.Is(err, recovery.ErrNoProof) {
+				t.Errorf("the proof: %v", err)
+			}
+			if c.want {
+				return // what it changed ended the rest
+			}
+			if _, err := w.answer(t, recovery.Reply{Login: c.login, Code: code}); !errors.Is(err, recovery.ErrWrong) {
+				t.Errorf("the code of the desk: %v", err)
+			}
+			begun := w.begin(t, c.login)
+			link, six := w.next(t)
+			w.settled(t)
+			set(before.Add(2 * c.later))
+			if seen, err := w.flow.Look(t.Context(), link); err != nil || seen.Fate != recovery.Ended || seen.Login != c.login {
+				t.Errorf("the link: %+v, %v", seen, err)
+			}
+			for _, reply := range []recovery.Reply{{Link: link}, {Attempt: begun.Attempt, Code: six}, {Login: c.login, Code: six}} {
+				if _, err := w.answer(t, reply); !errors.Is(err, recovery.ErrWrong) {
+					t.Errorf("%+v: %v", reply, err)
+				}
+			}
+			if len(w.people.set) != 0 {
+				t.Errorf("set %v", w.people.set)
+			}
+			w.proof(t, c.login) // the way on
+		})
+	}
+}
+
 // R12, R10: no code for a state that refuses.
 func TestNoCodeForARefusedState(t *testing.T) {
 	w := withDesk(t)

@@ -22,7 +22,9 @@ const (
 	Used     Fate = "used"
 	Replaced Fate = "replaced"
 	Expired  Fate = "expired"
-	Unknown  Fate = "unknown"
+	// Ended: by a login, another password or address, or an operator.
+	Ended   Fate = "ended"
+	Unknown Fate = "unknown"
 )
 
 // Opened is what the page of a link may show to whoever holds it.
@@ -54,18 +56,19 @@ func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
 		return Opened{Fate: Unknown}, nil // of a server with another key
 	}
 	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: said.Login}
-	gone, err := f.gone(ctx, t)
-	if err != nil {
-		return Opened{Fate: Unknown}, err
-	}
-	if gone && t.fate == Open {
-		out.Fate = Expired
-		return out, nil
-	}
-	if t.fate == Expired && out.At.IsZero() {
-		out.At = c.LinkUntil()
-	}
 	if t.fate == Open {
+		ended, err := f.ended(ctx, t)
+		if err != nil {
+			return Opened{Fate: Unknown}, err
+		}
+		if ended != "" {
+			out.Fate = Ended
+		}
+	}
+	switch out.Fate {
+	case Expired:
+		out.At = c.LinkUntil()
+	case Open:
 		out.Until = c.LinkUntil()
 		if t.codeOpen && sends(t.method) {
 			out.Code = c.Digits(CodeLen)
@@ -100,23 +103,45 @@ func (t attempt) verify(c Challenge, a Answer) bool {
 	return t.method.Verify(c, a)
 }
 
-// gone reports whether the directory has lost the address that a message went
-// to: whoever reads that mailbox today may be somebody else (R-REC-09).
-func (f *Flow) gone(ctx context.Context, t attempt) (bool, error) {
-	m, ok := t.method.(Addressed)
-	if !ok || t.purpose == Contact { // a new address is not there yet
-		return false, nil
+// ended asks the directory for what ended an attempt there, whoever changed it
+// (R-REC-09): the account has another password; or the address that the message
+// went to is on file no more, and whoever reads that mailbox today may be
+// somebody else. It is empty while nothing did.
+func (f *Flow) ended(ctx context.Context, t attempt) (why string, err error) {
+	if isAsked(t.method) {
+		return "", nil // made of what the directory says now
 	}
 	a, err := f.Directory.Get(ctx, t.account.ID)
-	if errors.Is(err, directory.ErrNotFound) {
-		return true, nil
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return "account_gone", nil
+	case err != nil:
+		return "", err
+	case outdated(t.fields, a):
+		return "password_changed", nil
 	}
-	if err != nil {
-		return false, err
+	m, ok := t.method.(Addressed)
+	if !ok || t.purpose == Contact { // a new address is not there yet
+		return "", nil
 	}
 	// A method may leave out for a while where it cannot send at the moment.
 	there := append(slices.Clone(a.Contacts), m.To(a, t.purpose)...)
-	return !slices.ContainsFunc(there, func(c account.Contact) bool { return f.mark(c) == t.fields[fieldTo] }), nil
+	if !slices.ContainsFunc(there, func(c account.Contact) bool { return f.mark(c) == t.fields[fieldTo] }) {
+		return "address_gone", nil
+	}
+	return "", nil
+}
+
+// since binds an attempt and its proof to the password that there is.
+func since(a account.Account) string { return strconv.FormatInt(a.PasswordSet.UnixMicro(), 10) }
+
+// outdated reports whether an account has got another password since. Later,
+// not other: a replica of the directory may lag. Of one that was never activated
+// nobody knows the password, and a provisioning that sets it must not void the
+// letters of a whole year.
+func outdated(fields store.Fields, a account.Account) bool {
+	at, err := strconv.ParseInt(fields[fieldSince], 10, 64)
+	return err == nil && !a.MayActivate() && a.PasswordSet.UnixMicro() > at
 }
 
 func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
@@ -147,14 +172,16 @@ func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
 		t.fate, t.at = Used, unixTime(used)
 	case current.Fields[name] != "" && current.Fields[name] != id:
 		t.fate, t.at = Replaced, unixTime(current.Fields[name+" at"])
-	case open.Fields == nil || current.Fields[name] != id:
+	case open.Fields == nil:
 		t.fate = Expired
+	case current.Fields[name] != id:
+		t.fate = Ended
 	case claim.Fields != nil:
 		t.fate, t.at = Used, unixTime(claim.Fields[fieldUsed])
 	}
 	switch err := f.alive(ctx, t.fields[fieldBatch]); {
 	case errors.Is(err, ErrBatch):
-		t.fate = Expired
+		t.fate = Ended
 	case err != nil:
 		return none, err
 	}

@@ -90,6 +90,9 @@ func (f *Flow) proof(ctx context.Context, text string) (proven, error) {
 	if err != nil {
 		return proven{}, err
 	}
+	if outdated(read.Fields, a) {
+		return proven{}, ErrNoProof
+	}
 	p.account = a
 	switch now, ok := grant(p.purpose, a); {
 	case !ok:

@@ -121,6 +121,7 @@ const (
 	fieldBatch    = "batch"
 	fieldUsed     = "used"
 	fieldAttempt  = "attempt"
+	fieldSince    = "since"   // when the account got its password, in microseconds
 	fieldCharter  = "charter" // of a proof
 )
 

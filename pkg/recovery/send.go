@@ -208,7 +208,7 @@ func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
 		return false, nil
 	}
 	added := store.Fields{fieldAccount: string(s.account.ID), fieldPurpose: string(s.purpose), fieldMethod: s.method.Name(),
-		fieldSent: strconv.FormatInt(f.now().Unix(), 10)}
+		fieldSent: strconv.FormatInt(f.now().Unix(), 10), fieldSince: since(s.account)}
 	if m, ok := s.method.(Addressed); ok {
 		to, allowed, err := f.choose(ctx, m.To(s.account, s.purpose), hourly.Count)
 		if err != nil || !allowed {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
 )
@@ -177,6 +178,9 @@ func (t *tree) change(dn string, edit func(o *object) error) error {
 	o := old.clone()
 	if err := edit(o); err != nil {
 		return err
+	}
+	if !slices.Equal(o.passwords, old.passwords) { // as slapo-ppolicy notes it
+		o.set("pwdChangedTime", []string{time.Now().UTC().Format("20060102150405.000000Z")})
 	}
 	if o.key != key {
 		if t.objects[o.key] != nil {
