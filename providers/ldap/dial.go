@@ -76,8 +76,9 @@ func (d *dialer) hasChoice() bool {
 	return n > 1
 }
 
-// candidates are the addresses in the order in which they are tried.
-func (d *dialer) candidates(ctx context.Context, purpose use) (order []*endpoint, failures []error) {
+// candidates are the addresses in the order in which they are tried. The one
+// that failed the operation just now comes after the others.
+func (d *dialer) candidates(ctx context.Context, purpose use, failed *endpoint) (order []*endpoint, failures []error) {
 	now := d.now()
 	var failing []*endpoint
 	for _, s := range d.servers(purpose) {
@@ -86,6 +87,10 @@ func (d *dialer) candidates(ctx context.Context, purpose use) (order []*endpoint
 			failures = append(failures, fmt.Errorf("%s: %w", s.name, err))
 		}
 		for _, e := range all {
+			if e == failed {
+				failing = append(failing, e)
+				continue
+			}
 			switch e.turn(now) {
 			case inPlace:
 				order = append(order, e)
@@ -103,11 +108,12 @@ func (d *dialer) candidates(ctx context.Context, purpose use) (order []*endpoint
 var errBroken = errors.New("did not answer the last times; it is tried again every second")
 
 // open connects to the first address that answers within ctx, which has a
-// deadline, and binds as whoever is given; nil stays anonymous.
-func (d *dialer) open(ctx context.Context, purpose use, as *credentials) (*conn, error) {
+// deadline, and binds as whoever is given; nil stays anonymous. Failed is the
+// address that failed the operation before, nil at its first try.
+func (d *dialer) open(ctx context.Context, purpose use, as *credentials, failed *endpoint) (*conn, error) {
 	share := d.timeout / 2
 	resolve, cancel := deadline(ctx, share)
-	order, failures := d.candidates(resolve, purpose)
+	order, failures := d.candidates(resolve, purpose, failed)
 	cancel()
 	for i, e := range order {
 		if ctx.Err() != nil { // no time is left: nothing is learnt about the next
@@ -122,7 +128,7 @@ func (d *dialer) open(ctx context.Context, purpose use, as *credentials) (*conn,
 		c, err := d.connect(attempt, e, purpose, as)
 		cancel()
 		if err == nil {
-			c.makeshift = len(failures) > 0 || e.server != d.servers(purpose)[0]
+			c.makeshift = len(failures) > 0 || failed != nil && e != failed || e.server != d.servers(purpose)[0]
 			return c, nil
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", e.server.name, err))

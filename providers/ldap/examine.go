@@ -99,7 +99,7 @@ func (x *examination) writerBinds() bool {
 	}
 	attempt, cancel := deadline(x.ctx, x.timeout)
 	defer cancel()
-	c, err := x.dialer.open(attempt, forChanges, &x.writer)
+	c, err := x.dialer.open(attempt, forChanges, &x.writer, nil)
 	if x.say(err == nil, "bind as "+x.writer.dn, fmt.Sprint("check writeDN and writePassword: ", err)) {
 		c.retire()
 	}
@@ -146,7 +146,7 @@ func (x *examination) written() []string {
 func (x *examination) writable(dn string) {
 	ctx, cancel := deadline(x.ctx, 4*x.timeout)
 	defer cancel()
-	c, err := x.dialer.open(ctx, forChanges, &x.writer)
+	c, err := x.dialer.open(ctx, forChanges, &x.writer, nil)
 	if err != nil {
 		x.say(false, "changes as "+x.writer.dn, "no server that takes changes answers: "+err.Error())
 		return

@@ -53,7 +53,7 @@ func (d *dir) ChangePassword(ctx context.Context, a account.Account, old, chosen
 	}
 	ctx, cancel := deadline(ctx, 2*d.timeout) // a bind and a change
 	defer cancel()
-	c, err := d.dialer.open(ctx, forChanges, nil)
+	c, err := d.dialer.open(ctx, forChanges, nil, nil)
 	if err != nil {
 		return unavailable("connect", err)
 	}

@@ -105,12 +105,8 @@ func (d *dialer) share(ctx context.Context, try int, kept bool) (context.Context
 }
 
 // again reports whether an operation that a connection failed is tried on
-// another one, and notes the failure. A kept connection that was cut says
-// nothing of its server.
-func (d *dialer) again(ctx context.Context, c *conn, try int, kept, silent bool) bool {
-	if !kept || silent {
-		c.at.fail(d.now())
-	}
+// another one.
+func (d *dialer) again(ctx context.Context, try int, kept bool) bool {
 	return try < tries && (kept || d.hasChoice()) && ctx.Err() == nil
 }
 
@@ -169,15 +165,17 @@ func newShared(d *dialer, as credentials, size int) *shared {
 	return p
 }
 
-// search does one search, on another connection when one fails it.
+// search does one search, on another connection when one fails it. That a kept
+// one was cut says nothing of its server.
 func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*goldap.SearchResult, error) {
 	if err := p.gate.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer p.gate.leave()
 	s := &p.slots[p.next.Add(1)%uint64(len(p.slots))]
+	var failed *endpoint
 	for try := 1; ; try++ {
-		c, kept, err := p.take(ctx, s)
+		c, kept, err := p.take(ctx, s, failed)
 		if err != nil {
 			return nil, err
 		}
@@ -196,14 +194,18 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 			return nil, err
 		}
 		c.retire()
-		if !p.dialer.again(ctx, c, try, kept, silent) {
+		if !kept || silent {
+			c.at.fail(p.dialer.now())
+			failed = c.at
+		}
+		if !p.dialer.again(ctx, try, kept) {
 			return nil, err
 		}
 	}
 }
 
 // take returns the connection of a slot, and whether it had been kept.
-func (p *shared) take(ctx context.Context, s *slot) (c *conn, kept bool, err error) {
+func (p *shared) take(ctx context.Context, s *slot, failed *endpoint) (c *conn, kept bool, err error) {
 	select {
 	case s.lock <- struct{}{}:
 		defer func() { <-s.lock }()
@@ -219,7 +221,7 @@ func (p *shared) take(ctx context.Context, s *slot) (c *conn, kept bool, err err
 		s.conn.retire()
 		s.conn = nil
 	}
-	if c, err = p.dialer.open(ctx, forAccounts, &p.as); err != nil {
+	if c, err = p.dialer.open(ctx, forAccounts, &p.as, failed); err != nil {
 		return nil, false, err
 	}
 	c.enter()
@@ -260,11 +262,12 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 		return nil, err
 	}
 	defer p.gate.leave()
+	var failed *endpoint
 	for try := 1; ; try++ {
 		c, kept := p.pop(), true
 		if c == nil {
 			var err error
-			if c, err = p.dialer.open(ctx, forBinds, nil); err != nil {
+			if c, err = p.dialer.open(ctx, forBinds, nil, failed); err != nil {
 				return nil, err
 			}
 			kept = false
@@ -281,7 +284,14 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 			return result, err
 		}
 		c.retire()
-		if callerLeft(ctx) || !p.dialer.again(ctx, c, try, kept, silent) {
+		if callerLeft(ctx) {
+			return nil, err
+		}
+		if !kept || silent {
+			c.at.fail(p.dialer.now())
+			failed = c.at
+		}
+		if !p.dialer.again(ctx, try, kept) {
 			return nil, err
 		}
 		p.drop() // what was kept beside it was cut as well

@@ -72,7 +72,7 @@ func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.A
 func (d *dir) scanner(ctx context.Context) (*conn, error) {
 	ctx, cancel := deadline(ctx, d.timeout)
 	defer cancel()
-	return d.dialer.open(ctx, forScans, &d.reader)
+	return d.dialer.open(ctx, forScans, &d.reader, nil)
 }
 
 func (d *dir) page(ctx context.Context, c *conn, request *goldap.SearchRequest) (*goldap.SearchResult, error) {

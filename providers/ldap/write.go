@@ -31,7 +31,7 @@ func (d *dir) write(ctx context.Context, id account.ID, work func(*desk) error) 
 	}
 	ctx, cancel := deadline(ctx, 2*d.timeout) // a search and a change
 	defer cancel()
-	c, err := d.dialer.open(ctx, forChanges, &d.writer)
+	c, err := d.dialer.open(ctx, forChanges, &d.writer, nil)
 	if err != nil {
 		return unavailable("connect", err)
 	}
