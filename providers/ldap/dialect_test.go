@@ -178,6 +178,7 @@ func Test389DSPolicy(t *testing.T) {
 
 	for attribute, value := range map[string]string{
 		"passwordCheckSyntax": "on", "passwordMinLength": "10", "passwordMinCategories": "1", "passwordHistory": "on", "passwordInHistory": "3", "passwordMustChange": "on",
+		"passwordTrackUpdateTime": "on",
 	} {
 		changeTo(t, admin, "cn=config", attribute, value)
 	}
@@ -199,6 +200,9 @@ func Test389DSPolicy(t *testing.T) {
 
 	// Who sets it here is an administrator for 389ds, but the person chose it.
 	must(t, d.SetPassword(t.Context(), a.ID, secret.New("Donné par le guichet")))
+	if again, err := d.Get(t.Context(), a.ID); err != nil || !again.PasswordSet.After(a.PasswordSet) {
+		t.Errorf("set at %v, then at %v, %v", a.PasswordSet, again.PasswordSet, err)
+	}
 	if err := try("Donné par le guichet"); err != nil {
 		t.Errorf("chosen by the person: %v", err)
 	}
@@ -390,6 +394,9 @@ func sambaPolicy(t *testing.T, admin *goldap.Conn, config ldap.Config) {
 		t.Errorf("must change, wrong: %v", err)
 	}
 	must(t, d.SetPassword(t.Context(), a.ID, secret.New("Choisi-2026")))
+	if again, err := d.Get(t.Context(), a.ID); err != nil || a.PasswordSet.IsZero() || !again.PasswordSet.After(a.PasswordSet) {
+		t.Errorf("set at %v, then at %v, %v", a.PasswordSet, again.PasswordSet, err)
+	}
 	if err := try("Choisi-2026"); err != nil {
 		t.Errorf("after the change: %v", err)
 	}

@@ -69,7 +69,7 @@ func (d *dir) wanted() []string {
 	for _, where := range slices.Concat(names.Emails, names.Phones) {
 		all = append(all, attributeOf(where))
 	}
-	all = slices.Concat(all, names.Birth, names.Release, names.Editable)
+	all = slices.Concat(all, names.Birth, names.PasswordSet, names.Release, names.Editable)
 	for _, name := range d.schema.State {
 		all = append(append(all, sources[name].attributes...), afterReset[name].attribute)
 	}

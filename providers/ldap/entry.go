@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 
@@ -87,7 +89,7 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 	if a.BirthName != "" && fold(a.BirthName) == fold(a.FamilyName) {
 		a.BirthName = ""
 	}
-	a.Birth = birth(names.Birth, e)
+	a.Birth, a.PasswordSet = birth(names.Birth, e), passwordSet(names.PasswordSet, e)
 	for _, l := range d.lookup {
 		for _, v := range e.all(l.attribute) {
 			if !slices.ContainsFunc(a.Logins, func(known string) bool { return strings.EqualFold(known, v) }) {
@@ -112,6 +114,26 @@ func birth(attributes []string, e entry) account.Date {
 		}
 	}
 	return account.Date{}
+}
+
+// passwordSet is the latest time that can be read. Servers write it as a
+// generalizedTime (pwdChangedTime, pwdUpdateTime), as a FILETIME (pwdLastSet) or
+// in seconds (sambaPwdLastSet).
+func passwordSet(attributes []string, e entry) (latest time.Time) {
+	for _, name := range attributes {
+		value := e.first(name)
+		at, err := generalizedTime(value)
+		if err != nil {
+			at = adTime(value)
+			if seconds, err := strconv.ParseInt(value, 10, 64); err == nil && 0 < seconds && seconds < fileTime {
+				at = time.Unix(seconds, 0) // as a FILETIME it would be of 1601
+			}
+		}
+		if at.After(latest) {
+			latest = at
+		}
+	}
+	return latest
 }
 
 // isGUID reports whether an identifier is Active Directory's, 16 bytes of

@@ -97,8 +97,12 @@ func TestMustChange(t *testing.T) {
 	if _, err := root.PasswordModify(goldap.NewPasswordModifyRequest(dn+n.suffix, "", "given by the desk")); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := d.Get(t.Context(), a.ID); a.MustChange || err != nil || !again.MustChange {
+	again, err := d.Get(t.Context(), a.ID)
+	if a.MustChange || err != nil || !again.MustChange {
 		t.Errorf("without its password, before the reset %v, after it %v, %v", a.MustChange, again.MustChange, err)
+	}
+	if a.PasswordSet.IsZero() || !again.PasswordSet.After(a.PasswordSet) {
+		t.Errorf("set at %v, then at %v", a.PasswordSet, again.PasswordSet)
 	}
 	err = d.Authenticate(t.Context(), a, secret.New("given by the desk"))
 	if !errors.As(err, &must) || must.Expired {

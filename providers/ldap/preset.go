@@ -51,6 +51,9 @@ type Attributes struct {
 	// (R4); BirthName is the family name at birth.
 	Birth     []string `json:"birth"`
 	BirthName string   `json:"birthName"`
+	// PasswordSet is where a server notes when a password was set; of several
+	// the latest holds.
+	PasswordSet []string `json:"passwordSet"`
 	// MergedInto names the DN of the entry that an entry was merged into: its
 	// logins are names of that account, whose password counts.
 	MergedInto string `json:"mergedInto"`
@@ -157,23 +160,24 @@ func (c Config) schema() (Schema, error) {
 	return Schema{
 		Filter: cmp.Or(mine.Filter, base.Filter),
 		Attributes: Attributes{
-			ID:         cmp.Or(mine.Attributes.ID, base.Attributes.ID),
-			Login:      cmp.Or(mine.Attributes.Login, base.Attributes.Login),
-			Lookup:     set(mine.Attributes.Lookup, base.Attributes.Lookup),
-			Name:       cmp.Or(mine.Attributes.Name, base.Attributes.Name),
-			GivenName:  cmp.Or(mine.Attributes.GivenName, base.Attributes.GivenName),
-			FamilyName: cmp.Or(mine.Attributes.FamilyName, base.Attributes.FamilyName),
-			Mail:       cmp.Or(mine.Attributes.Mail, base.Attributes.Mail),
-			Language:   cmp.Or(mine.Attributes.Language, base.Attributes.Language),
-			Birth:      set(mine.Attributes.Birth, base.Attributes.Birth),
-			BirthName:  cmp.Or(mine.Attributes.BirthName, base.Attributes.BirthName),
-			MergedInto: cmp.Or(mine.Attributes.MergedInto, base.Attributes.MergedInto),
-			Emails:     set(mine.Attributes.Emails, base.Attributes.Emails),
-			Phones:     set(mine.Attributes.Phones, base.Attributes.Phones),
-			Release:    set(mine.Attributes.Release, base.Attributes.Release),
-			Search:     set(mine.Attributes.Search, base.Attributes.Search),
-			Editable:   set(mine.Attributes.Editable, base.Attributes.Editable),
-			ASCII:      set(mine.Attributes.ASCII, base.Attributes.ASCII),
+			ID:          cmp.Or(mine.Attributes.ID, base.Attributes.ID),
+			Login:       cmp.Or(mine.Attributes.Login, base.Attributes.Login),
+			Lookup:      set(mine.Attributes.Lookup, base.Attributes.Lookup),
+			Name:        cmp.Or(mine.Attributes.Name, base.Attributes.Name),
+			GivenName:   cmp.Or(mine.Attributes.GivenName, base.Attributes.GivenName),
+			FamilyName:  cmp.Or(mine.Attributes.FamilyName, base.Attributes.FamilyName),
+			Mail:        cmp.Or(mine.Attributes.Mail, base.Attributes.Mail),
+			Language:    cmp.Or(mine.Attributes.Language, base.Attributes.Language),
+			Birth:       set(mine.Attributes.Birth, base.Attributes.Birth),
+			BirthName:   cmp.Or(mine.Attributes.BirthName, base.Attributes.BirthName),
+			PasswordSet: set(mine.Attributes.PasswordSet, base.Attributes.PasswordSet),
+			MergedInto:  cmp.Or(mine.Attributes.MergedInto, base.Attributes.MergedInto),
+			Emails:      set(mine.Attributes.Emails, base.Attributes.Emails),
+			Phones:      set(mine.Attributes.Phones, base.Attributes.Phones),
+			Release:     set(mine.Attributes.Release, base.Attributes.Release),
+			Search:      set(mine.Attributes.Search, base.Attributes.Search),
+			Editable:    set(mine.Attributes.Editable, base.Attributes.Editable),
+			ASCII:       set(mine.Attributes.ASCII, base.Attributes.ASCII),
 		},
 		State:          set(mine.State, base.State),
 		PasswordChange: cmp.Or(mine.PasswordChange, base.PasswordChange),

@@ -180,6 +180,32 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// R-REC-09: when the password was last set, in the words of each server.
+func TestPasswordSet(t *testing.T) {
+	second := time.Date(2026, 9, 15, 8, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		preset, entry string
+		want          time.Time
+	}{
+		{"supann", "", time.Time{}},
+		{"supann", "pwdChangedTime: 20260915080000Z", second},
+		{"supann", "sambaPwdLastSet: 1789459200", second},
+		{"supann", "pwdChangedTime: 20200101000000Z\nsambaPwdLastSet: 1789459200", second},
+		{"supann", "pwdChangedTime: yesterday", time.Time{}},
+		{"supann", "sambaPwdLastSet: 0", time.Time{}},
+		{"ent-school", "pwdChangedTime: 20260915080000.000001Z", second.Add(time.Microsecond)},
+		{"inetorgperson", "pwdUpdateTime: 20260915080000Z", second},
+		{"389ds", "pwdUpdateTime: 20260915080000Z", second},
+		{"active-directory", "pwdLastSet: " + fileTime(second), second},
+		{"active-directory", "pwdLastSet: 0", time.Time{}}, // must be changed
+	} {
+		a, err := open(t, one(t, c.preset, c.entry)).Find(t.Context(), "jo")
+		if err != nil || !a.PasswordSet.Equal(c.want) {
+			t.Errorf("%s, %q: %v, %v; want %v", c.preset, c.entry, a.PasswordSet, err, c.want)
+		}
+	}
+}
+
 func TestAbsentState_R10(t *testing.T) {
 	for absent, want := range map[account.Status]account.Reason{
 		account.Active: "", account.Pending: account.ReasonNotActivated, account.Disabled: account.ReasonUnknownState,
