@@ -58,6 +58,8 @@ type Contact struct {
 	Kind  ContactKind
 	Value string // an e-mail address, or a phone number in E.164
 	Label string // where it was found: SECOURS, PERSO, supannMailPerso…
+	// Frozen: somebody else is known to read there, so nothing is sent.
+	Frozen bool `json:",omitempty"`
 }
 
 // ContactKind is how a contact is reached.
@@ -69,11 +71,12 @@ const (
 	Phone ContactKind = "phone"
 )
 
-// Reach returns the contacts of one kind, in order.
+// Reach returns the contacts of one kind at which the person can be reached, in
+// order.
 func (a Account) Reach(kind ContactKind) []Contact {
 	var out []Contact
 	for _, c := range a.Contacts {
-		if c.Kind == kind {
+		if c.Kind == kind && !c.Frozen {
 			out = append(out, c)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -164,12 +165,17 @@ const year = 365 * 24 * time.Hour
 
 func (rescue) Name() string { return "address" }
 
+// unreachable reports whether nothing can be sent to an account.
+func unreachable(a account.Account) bool {
+	return !slices.ContainsFunc(a.Contacts, func(c account.Contact) bool { return !c.Frozen })
+}
+
 func (p rescue) Due(s *session.Session) bool {
 	if s.Note(noteLater) != "" {
 		return false
 	}
 	proved, err := time.ParseInLocation(time.DateOnly, p.notes.of(s.Account, notedAddress), account.Place)
-	return err != nil || len(s.Account.Contacts) == 0 || p.now().Sub(proved) > p.config.Every.Or(year)
+	return err != nil || unreachable(s.Account) || p.now().Sub(proved) > p.config.Every.Or(year)
 }
 
 // left is how often it may still be put off.
