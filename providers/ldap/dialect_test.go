@@ -382,8 +382,9 @@ func sambaPolicy(t *testing.T, admin *goldap.Conn, config ldap.Config) {
 	must(t, try("Premier-2026"))
 	a, err := d.Find(t.Context(), "jo")
 	must(t, err)
-	if err := d.SetPassword(t.Context(), a.ID, secret.New("court")); !errors.Is(err, directory.ErrRejected) {
-		t.Errorf("a short one: %v", err)
+	var why *directory.Rejection
+	if err := d.SetPassword(t.Context(), a.ID, secret.New("court")); !errors.As(err, &why) || why.Why != "too_short" {
+		t.Errorf("a short one, by the rules of the domain: %v", err)
 	}
 	changeTo(t, admin, dn, "pwdLastSet", "0")
 	var change *directory.MustChange
@@ -400,6 +401,8 @@ func sambaPolicy(t *testing.T, admin *goldap.Conn, config ldap.Config) {
 	if err := try("Choisi-2026"); err != nil {
 		t.Errorf("after the change: %v", err)
 	}
+
+	sambaRules(t, admin, config, dn, a)
 
 	examined(t, config)
 	reader := config
@@ -418,6 +421,59 @@ func sambaPolicy(t *testing.T, admin *goldap.Conn, config ldap.Config) {
 	if diff := cmp.Diff([]string{"inner", "outer"}, a.Attributes["groups"]); diff != "" {
 		t.Errorf("groups in chain: %s", diff)
 	}
+}
+
+// sambaRules puts a person under a fine-grained policy. Why a password is refused
+// is told by whoever may read it.
+func sambaRules(t *testing.T, admin *goldap.Conn, config ldap.Config, dn string, a account.Account) {
+	const policy = "CN=students,CN=Password Settings Container,CN=System," + sambatest.Suffix
+	const day = "-864000000000"
+	add := goldap.NewAddRequest(policy, nil)
+	for attribute, value := range map[string]string{
+		"objectClass": "msDS-PasswordSettings", "msDS-PasswordSettingsPrecedence": "1", "msDS-PasswordReversibleEncryptionEnabled": "FALSE",
+		"msDS-PasswordHistoryLength": "3", "msDS-PasswordComplexityEnabled": "TRUE", "msDS-MinimumPasswordLength": "16",
+		"msDS-MinimumPasswordAge": "0", "msDS-MaximumPasswordAge": "-9223372036854775808", "msDS-LockoutThreshold": "0",
+		"msDS-LockoutObservationWindow": day, "msDS-LockoutDuration": day, "msDS-PSOAppliesTo": dn,
+	} {
+		add.Attribute(attribute, []string{value})
+	}
+	must(t, admin.Add(add))
+	t.Cleanup(func() { admin.Del(goldap.NewDelRequest(policy, nil)) })
+	config.Now = nil // the server's is the real one
+	blind := open(t, config)
+	config.BindDN, config.BindPassword = config.WriteDN, config.WritePassword
+	d := open(t, config)
+	reason := func(err error) string {
+		var why *directory.Rejection
+		if errors.As(err, &why) {
+			return why.Why
+		}
+		return fmt.Sprint(err)
+	}
+	const good, better = "Sept-bateaux-2026", "Neuf-bateaux-2026"
+	set := func(chosen string) error { return d.SetPassword(t.Context(), a.ID, secret.New(chosen)) }
+	change := func(old, chosen string) error {
+		return d.(directory.Changer).ChangePassword(t.Context(), a, secret.New(old), secret.New(chosen))
+	}
+	if err := blind.SetPassword(t.Context(), a.ID, secret.New("Choisi-2027")); reason(err) != "other" {
+		t.Errorf("short, and the policy cannot be read: %v", err)
+	}
+	if err := set("Choisi-2027"); reason(err) != "too_short" {
+		t.Errorf("short for the policy: %v", err)
+	}
+	if err := set("sept bateaux dans la brume"); reason(err) != "weak" {
+		t.Errorf("of two kinds: %v", err)
+	}
+	must(t, set(good))
+	must(t, change(good, better))
+	if err := change(better, good); reason(err) != "in_history" {
+		t.Errorf("the one of before: %v", err)
+	}
+	changeTo(t, admin, policy, "msDS-MinimumPasswordAge", day)
+	if err := change(better, "Onze-bateaux-2026"); reason(err) != "too_young" {
+		t.Errorf("the same day: %v", err)
+	}
+	changeTo(t, admin, policy, "msDS-MinimumPasswordAge", "0")
 }
 
 // addADGroup makes a group of a domain.

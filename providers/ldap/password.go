@@ -119,7 +119,11 @@ func modifyUnicodePwd(k *desk, old, chosen string) error {
 	} else {
 		changes.Replace("unicodePwd", []string{unicodePwd(chosen)})
 	}
-	return refusal("modify", k.modify(changes))
+	err := refusal("modify", k.modify(changes))
+	if why := new(directory.Rejection); errors.As(err, &why) && why.Why == "other" {
+		return fmt.Errorf("ldap: modify: %w", &directory.Rejection{Why: k.adReason(chosen, old != "")})
+	}
+	return err
 }
 
 // unicodePwd is the quoted password in UTF-16LE.
@@ -141,11 +145,12 @@ var afterReset = map[string]struct{ attribute, value string }{
 	"active-directory": {"pwdLastSet", "0"},
 }
 
-// mustChange reports whether an entry bears such a mark.
+// mustChange reports whether an entry bears such a mark, or says that its
+// password has expired.
 func mustChange(sources []string, e entry) bool {
 	return slices.ContainsFunc(sources, func(source string) bool {
 		mark, ok := afterReset[source]
-		return ok && strings.EqualFold(e.first(mark.attribute), mark.value)
+		return ok && strings.EqualFold(e.first(mark.attribute), mark.value) || source == "active-directory" && adExpired(e)
 	})
 }
 

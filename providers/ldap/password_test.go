@@ -119,6 +119,28 @@ func TestMustChange(t *testing.T) {
 	}
 }
 
+// What the entry says of it without a password, in each dialect.
+func TestMustChangeByEntry_R16(t *testing.T) {
+	for _, c := range []struct {
+		preset, entry string
+		want          bool
+	}{
+		{"inetorgperson", "", false},
+		{"inetorgperson", "pwdReset: FALSE", false},
+		{"inetorgperson", "pwdReset: TRUE", true},
+		{"389ds", "passwordExpirationTime: 20380119031407Z", false},
+		{"389ds", "passwordExpirationTime: 19700101000000Z", true},
+		{"active-directory", "userAccountControl: 512\npwdLastSet: 134000000000000000\nmsDS-User-Account-Control-Computed: 0", false},
+		{"active-directory", "userAccountControl: 512\npwdLastSet: 0", true},
+		{"active-directory", "userAccountControl: 512\npwdLastSet: 134000000000000000\nmsDS-User-Account-Control-Computed: 8388608", true},
+	} {
+		a, err := open(t, one(t, c.preset, c.entry)).Find(t.Context(), "jo")
+		if err != nil || a.MustChange != c.want {
+			t.Errorf("%s %q: %v, %v", c.preset, c.entry, a.MustChange, err)
+		}
+	}
+}
+
 // After Unlock the failures of before do not count: one more is not enough to
 // lock again.
 func TestUnlockForgetsFailures(t *testing.T) {
