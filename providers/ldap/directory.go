@@ -62,7 +62,7 @@ func (d *dir) Close() error {
 // wanted lists every attribute that a snapshot reads, once.
 func (d *dir) wanted() []string {
 	names := d.schema.Attributes
-	all := []string{names.ID, names.Login, names.Name, names.GivenName, names.FamilyName, names.BirthName, names.Mail, names.Language, names.MergedInto}
+	all := []string{names.ID, names.Login, names.Name, names.GivenName, names.FamilyName, names.BirthName, names.Mail, names.Language, names.MergedInto, names.Frozen}
 	for _, l := range d.lookup {
 		all = append(all, l.attribute)
 	}

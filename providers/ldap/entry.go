@@ -80,7 +80,7 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 		Reason:     s.reason,
 		Ends:       s.ends,
 		MustChange: mustChange(d.schema.State, e),
-		Contacts:   contacts(names, d.ownDomains, e),
+		Contacts:   d.freeze(e, contacts(names, d.ownDomains, e)),
 		Attributes: map[string][]string{},
 	}
 	if a.Name == "" {

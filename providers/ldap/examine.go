@@ -137,6 +137,9 @@ func (x *examination) written() []string {
 			out = append(out, "ESCOPersonEtatCompte")
 		}
 	}
+	if name := x.schema.Attributes.Frozen; name != "" {
+		out = append(out, name)
+	}
 	return out
 }
 

@@ -62,6 +62,10 @@ type Attributes struct {
 	// values labelled {SECOURS} only (SUPANN).
 	Emails []string `json:"emails"`
 	Phones []string `json:"phones"`
+	// Frozen is where it is kept which of them must not be used, because
+	// somebody else reads there: an attribute of several values, which may hold
+	// others too. None can be frozen when it is unset.
+	Frozen string `json:"frozen"`
 	// Release are the attributes that services may be given.
 	Release []string `json:"release"`
 	// Search is where operators' searches look: "cn*" for parts of a name,
@@ -123,6 +127,9 @@ func (a Attributes) check() error {
 			return fmt.Errorf("attributes.editable: %q is no name of an attribute", name)
 		}
 	}
+	if a.Frozen != "" && (!attributeName.MatchString(a.Frozen) || strings.Contains(a.Frozen, ":") || strings.EqualFold(a.Frozen, a.ID)) {
+		return fmt.Errorf("attributes.frozen: %q is no attribute that could be written to", a.Frozen)
+	}
 	if !attributeName.MatchString(a.ID) || !attributeName.MatchString(a.Login) {
 		return errors.New("attributes.id, attributes.login: each must name an attribute")
 	}
@@ -174,6 +181,7 @@ func (c Config) schema() (Schema, error) {
 			MergedInto:  cmp.Or(mine.Attributes.MergedInto, base.Attributes.MergedInto),
 			Emails:      set(mine.Attributes.Emails, base.Attributes.Emails),
 			Phones:      set(mine.Attributes.Phones, base.Attributes.Phones),
+			Frozen:      cmp.Or(mine.Attributes.Frozen, base.Attributes.Frozen),
 			Release:     set(mine.Attributes.Release, base.Attributes.Release),
 			Search:      set(mine.Attributes.Search, base.Attributes.Search),
 			Editable:    set(mine.Attributes.Editable, base.Attributes.Editable),

@@ -45,7 +45,8 @@ var networks = map[string]network{
 // Open starts the server and opens a directory on it. With one network it is
 // the directory that package ldap opens; with both, they are joined by package
 // several under their names. The result is also a directory.Searcher, Selecting,
-// Editor, Extender, Lifter, Changer, Pinger and Examiner, and an io.Closer.
+// Editor, Extender, Lifter, Freezer, Changer, Pinger and Examiner, and an
+// io.Closer.
 func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
 	names := c.Fixtures
 	if names == nil {
@@ -76,6 +77,7 @@ func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Dire
 			WritePassword: secret.New(services.Writer),
 			Base:          "ou=people," + n.suffix,
 			Preset:        n.preset,
+			Schema:        ldap.Schema{Attributes: ldap.Attributes{Frozen: "description"}},
 			OwnDomains:    n.domains,
 			Now:           c.Now,
 			Observe:       c.Observe,
@@ -103,6 +105,7 @@ type examined interface {
 	directory.Editor
 	directory.Extender
 	directory.Lifter
+	directory.Freezer
 	directory.Changer
 	directory.Pinger
 	directory.Examiner

@@ -115,6 +115,7 @@ var (
 	_ directory.Editor    = joined(nil)
 	_ directory.Extender  = joined(nil)
 	_ directory.Lifter    = joined(nil)
+	_ directory.Freezer   = joined(nil)
 	_ directory.Changer   = joined(nil)
 	_ directory.Pinger    = joined(nil)
 	_ directory.Examiner  = joined(nil)
@@ -299,6 +300,27 @@ func (j joined) Lift(ctx context.Context, id account.ID, reason account.Reason) 
 		return fmt.Errorf("several: in the directory %s no such lock can be lifted: %w", m.Name, directory.ErrConflict)
 	}
 	return l.Lift(ctx, own, reason)
+}
+
+// Freezes implements directory.Freezer: one member that does is enough.
+func (j joined) Freezes() bool {
+	return slices.ContainsFunc(j, func(m Named) bool {
+		f, ok := m.Directory.(directory.Freezer)
+		return ok && f.Freezes()
+	})
+}
+
+// Freeze implements directory.Freezer.
+func (j joined) Freeze(ctx context.Context, id account.ID, c account.Contact, frozen bool) error {
+	m, own, err := j.route(id)
+	if err != nil {
+		return err
+	}
+	f, ok := m.Directory.(directory.Freezer)
+	if !ok {
+		return fmt.Errorf("several: the directory %s keeps no frozen contacts", m.Name)
+	}
+	return f.Freeze(ctx, own, c, frozen)
 }
 
 // Replace implements directory.Editor.
