@@ -2,11 +2,13 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,8 +37,8 @@ func lettersCommand(plugins server.Plugins) *cobra.Command {
 	var flags lettersFlags
 	c := &cobra.Command{
 		Use:   "letters",
-		Short: "Print letters with a code for the first sign-in, as PDF or CSV",
-		Long: `Print letters with a code for the first sign-in, as PDF or CSV.
+		Short: "Print letters with a code for the first sign-in, as PDF, HTML or CSV",
+		Long: `Print letters with a code for the first sign-in, as PDF, HTML or CSV.
 
 Each letter has a new code; an older one of the same person ends. Whoever is
 activated already gets a letter that recalls the identifier. The codes work on
@@ -52,8 +54,8 @@ the server that the configuration describes: its store must be a shared one.`,
 	c.Flags().StringArrayVar(&flags.where, "where", nil, "attribute=value that all have; may be repeated: values of one attribute are alternatives")
 	c.Flags().StringVar(&flags.csv, "csv", "", "file whose first column are identifiers")
 	c.Flags().StringVar(&flags.group, "group", "", "attribute that the letters are sorted by, a class for instance; that of the first --where when unset")
-	c.Flags().StringVar(&flags.out, "out", "", "file to write, .pdf or .csv; it must not exist")
-	c.Flags().IntVar(&flags.perPage, "per-page", 1, "letters on a page of a PDF: 1, 2 or 8")
+	c.Flags().StringVar(&flags.out, "out", "", "file to write, .pdf, .html or .csv; it must not exist")
+	c.Flags().IntVar(&flags.perPage, "per-page", 1, "letters on a page: 1, 2 or 8")
 	c.MarkFlagsMutuallyExclusive("where", "csv")
 	c.MarkFlagsOneRequired("where", "csv")
 	if err := c.MarkFlagRequired("out"); err != nil {
@@ -82,7 +84,7 @@ func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugin
 	if press == nil {
 		return fmt.Errorf("%s: recovery.methods has no activationcode: letters have nothing to open", flags.config)
 	}
-	order := letters.Order{By: byCLI}
+	order := letters.Order{By: byCLI, Format: letters.Format(strings.TrimPrefix(filepath.Ext(flags.out), ".")), PerPage: flags.perPage}
 	if flags.csv != "" {
 		order.To, err = listed(ctx, press.Recovery.Directory, flags, errs)
 	} else {
@@ -97,7 +99,7 @@ func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugin
 	bar := progressbar.NewOptions(len(order.To), progressbar.OptionSetWriter(errs), progressbar.OptionSetDescription("letters"),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true))
 	order.Progress = func() { _ = bar.Add(1) }
-	done, err := write(ctx, press, flags, order)
+	done, err := write(ctx, press, flags.out, order)
 	_ = bar.Finish()
 	fmt.Fprintln(errs)
 	if err != nil {
@@ -108,24 +110,22 @@ func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugin
 	return nil
 }
 
-// write makes the file, readable by its owner only, and leaves none when
-// something went wrong.
-func write(ctx context.Context, press *letters.Press, flags lettersFlags, order letters.Order) (done letters.Printed, err error) {
-	var print func(io.Writer) error
-	switch filepath.Ext(flags.out) {
-	case ".pdf":
-		print = func(w io.Writer) error { done, err = press.PDF(ctx, w, flags.perPage, order); return err }
-	case ".csv":
-		print = func(w io.Writer) error { done, err = press.CSV(ctx, w, order); return err }
-	default:
-		return done, errors.New("--out must end in .pdf or .csv")
+// write makes the file, readable by its owner only. It has its name once it is
+// whole, and there is none when something went wrong.
+func write(ctx context.Context, press *letters.Press, name string, order letters.Order) (done letters.Printed, err error) {
+	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+		return done, cmp.Or(err, fmt.Errorf("%s: it is there already", name))
 	}
-	file, err := os.OpenFile(flags.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return done, err
 	}
-	if err = errors.Join(print(file), file.Close()); err != nil {
-		return done, errors.Join(err, os.Remove(flags.out))
+	done, err = press.Print(ctx, file, order)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), name)
+	}
+	if err != nil {
+		return done, errors.Join(err, os.Remove(file.Name()))
 	}
 	return done, nil
 }

@@ -1,27 +1,25 @@
 package letters
 
 import (
-	"context"
 	"encoding/csv"
-	"io"
 	"strings"
 	"time"
 )
 
-// CSV prints letters as a table, for a site's own mail merge: group, name,
-// login, code, link, end. A reminder has no code. Errors are of the directory,
-// the store, or w.
-func (p *Press) CSV(ctx context.Context, w io.Writer, o Order) (Printed, error) {
-	t := &table{csv.NewWriter(w)}
-	if err := t.Write([]string{"group", "name", "login", "code", "link", "until"}); err != nil {
-		return Printed{}, err
-	}
-	return p.print(ctx, o, t)
+// table prints letters as CSV: group, name, login, code, link, end. A reminder
+// has no code.
+type table struct {
+	*csv.Writer
+	begun bool
 }
 
-type table struct{ *csv.Writer }
-
 func (t *table) add(l letter) error {
+	if !t.begun {
+		t.begun = true
+		if err := t.Write([]string{"group", "name", "login", "code", "link", "until"}); err != nil {
+			return err
+		}
+	}
 	until := ""
 	if !l.issued.Until.IsZero() {
 		until = l.issued.Until.UTC().Format(time.DateOnly)

@@ -1,21 +1,27 @@
 // Package letters prints what brings people to their account: letters with a
-// code for the first sign-in, as PDF, one, two or eight to a page, or as CSV.
+// code for the first sign-in, as PDF or HTML, one, two or eight to a page, or as
+// CSV.
 //
 // A letter is never printed again: who needs another gets another code, and
 // the old one ends (requirement R64). All codes of a printing are one batch,
-// which can be revoked.
+// which can be revoked. Letters leave one by one: a whole town's take no more
+// memory than a class's.
 package letters
 
 import (
+	"bufio"
 	"cmp"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/letters/pdf"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 )
@@ -66,9 +72,23 @@ func Search(ctx context.Context, d directory.Directory, q directory.Query, attri
 	return out, err
 }
 
+// Format is what letters are printed as.
+type Format string
+
+// The formats.
+const (
+	PDF  Format = "pdf"  // to print, and tagged for whom hears it
+	HTML Format = "html" // the same for a browser
+	CSV  Format = "csv"  // for a site's own mail merge
+)
+
 // Order is what to print.
 type Order struct {
-	To []Recipient
+	To     []Recipient
+	Format Format
+	// PerPage is how many letters stand on a page: 1, 2 or 8; 0 is 1. A table
+	// has no pages.
+	PerPage int
 	// By is the operator, for the audit; Address theirs.
 	By      account.ID
 	Address string
@@ -97,9 +117,18 @@ type sheets interface {
 	close() error
 }
 
-// print makes the letters, sorted by group, then name, then language. When it
-// fails nothing was printed, and the codes that were made end.
-func (p *Press) print(ctx context.Context, o Order, out sheets) (done Printed, err error) {
+// ErrNobody says that nobody's state allows a letter.
+var ErrNobody = errors.New("letters: the state of everybody's account forbids a letter")
+
+// Print prints letters, sorted by group, then name, then language. What is
+// written leaves as it is made, so that an error may come after a part of it;
+// the codes of that part are void, as are all of the printing. Errors: ErrNobody
+// before anything is written, those of the directory, the store and w.
+func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (done Printed, err error) {
+	out, err := p.sheets(w, o)
+	if err != nil {
+		return done, err
+	}
 	to := slices.Clone(o.To)
 	slices.SortStableFunc(to, func(a, b Recipient) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.sort, b.sort), cmp.Compare(a.Language, b.Language))
@@ -141,7 +170,33 @@ func (p *Press) print(ctx context.Context, o Order, out sheets) (done Printed, e
 			o.Progress()
 		}
 	}
+	if done.Codes+done.Reminders == 0 {
+		return done, ErrNobody
+	}
 	return done, out.close()
+}
+
+func (p *Press) sheets(w io.Writer, o Order) (sheets, error) {
+	if o.Format == CSV {
+		return &table{Writer: csv.NewWriter(w)}, nil
+	}
+	f, ok := formats[cmp.Or(o.PerPage, 1)]
+	if !ok {
+		return nil, fmt.Errorf("letters: %d to a page is none of 1, 2, 8", o.PerPage)
+	}
+	// The title of the whole is that of a letter: a card has only a name.
+	title, lang, err := p.Pages.Sheet("", render.Sheet{Code: "-"})
+	if err != nil {
+		return nil, err
+	}
+	title = wording(title)[0].text
+	switch o.Format {
+	case PDF:
+		return &document{press: p, format: f, pdf: pdf.New(w, title, lang)}, nil
+	case HTML:
+		return &web{press: p, format: f, w: bufio.NewWriter(w), title: title, lang: lang}, nil
+	}
+	return nil, fmt.Errorf("letters: format %q is none of pdf, html, csv", o.Format)
 }
 
 // letter issues the code of one recipient; for an account that is active
@@ -163,11 +218,3 @@ func (p *Press) letter(ctx context.Context, r Recipient, batch string, o Order) 
 	return letter{r, a.Login, recovery.Issued{}}, err == nil, err
 }
 
-// sheet is the wording of a letter.
-func (p *Press) sheet(l letter, card bool) render.Sheet {
-	s := render.Sheet{Name: l.Name, Group: l.Group, Login: l.login, Code: l.issued.Code.Reveal(), Until: l.issued.Until, URL: p.Lost, Card: card}
-	if s.Code != "" {
-		s.URL = p.Home
-	}
-	return s
-}

@@ -9,7 +9,8 @@ import (
 
 // Sheet is a printed letter, letters/letter.txt, or its short form for a card,
 // letters/card.txt. The text has a line for each paragraph; one that begins
-// with "# " is a heading, one with "= " is to be copied letter by letter.
+// with "# " is a heading, one with "= " is to be copied letter by letter, and
+// one with "! " is the QR code, of which it says what it shows.
 type Sheet struct {
 	Name  string
 	Group string // a class, a component; may be empty

@@ -3,7 +3,6 @@ package desk
 import (
 	"bytes"
 	"cmp"
-	"io"
 	"net/http"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -28,21 +27,13 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request, s *session.Session
 	for _, a := range found {
 		order.To = append(order.To, letters.To(a, cmp.Or(append(p.Desk.Groups, "")...)))
 	}
+	order.Format, order.PerPage = letters.Format(do), perPage(r)
 	var out bytes.Buffer
-	kind := "application/pdf"
-	print := func(w io.Writer) error {
-		_, err := p.Press.PDF(r.Context(), w, perPage(r), order)
-		return err
-	}
-	if do == "csv" {
-		kind = "text/csv; charset=utf-8"
-		print = func(w io.Writer) error { _, err := p.Press.CSV(r.Context(), w, order); return err }
-	}
-	if err := print(&out); err != nil {
+	if _, err := p.Press.Print(r.Context(), &out, order); err != nil {
 		p.failed(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Type", "application/pdf")
 	w.Header().Set("Content-Disposition", `attachment; filename="letters.`+do+`"`)
 	_, _ = out.WriteTo(w) // the browser has gone: nobody is left to tell
 }
