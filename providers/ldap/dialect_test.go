@@ -2,7 +2,6 @@ package ldap_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -242,7 +241,6 @@ func startSamba(t *testing.T) (*goldap.Conn, ldap.Config) {
 	t.Helper()
 	server := sambatest.Start(t)
 	config := ldap.Config{
-		URLs: []string{server.SecureURL}, CA: server.CA, ServerName: "localhost",
 		BindDN: "CN=idp-ro,CN=Users," + sambatest.Suffix, BindPassword: secret.New("Lecteur-2026"),
 		WriteDN: sambatest.AdminDN, WritePassword: secret.New(sambatest.AdminPassword),
 		Base: "OU=people," + sambatest.Suffix, Preset: "active-directory", OwnDomains: []string{"univ-valmont.example"},
@@ -250,8 +248,15 @@ func startSamba(t *testing.T) (*goldap.Conn, ldap.Config) {
 		Timeout: plugin.Duration(20 * time.Second), // one process does everything
 		Now:     clock,
 	}
-	admin, err := goldap.DialURL(server.SecureURL, goldap.DialWithTLSConfig(&tls.Config{InsecureSkipVerify: true}))
+	if server.SecureURL != "" {
+		config.URLs, config.CA, config.ServerName = []string{server.SecureURL}, server.CA, "localhost"
+	} else {
+		config.Dial = func(context.Context) (net.Conn, error) { return server.Dial() }
+	}
+	raw, err := server.Dial()
 	must(t, err)
+	admin := goldap.NewConn(raw, true)
+	admin.Start()
 	t.Cleanup(func() { admin.Close() })
 	must(t, admin.Bind(sambatest.AdminDN, sambatest.AdminPassword))
 	domain := goldap.NewModifyRequest(sambatest.Suffix, nil)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -95,7 +96,8 @@ func (s *Server) launch(program string, o Options) error {
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("ns-slapd ended: %s\n%s", s.process.ProcessState, s.output.String())
+			log, _ := os.ReadFile(filepath.Join(s.folder, "log", "errors"))
+			return fmt.Errorf("ns-slapd ended: %s\n%s%s", s.process.ProcessState, s.output.String(), log)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -105,7 +107,8 @@ func (s *Server) launch(program string, o Options) error {
 // configure makes the folders of an instance, its schema and its dse.ldif.
 func (s *Server) configure(o Options) (config string, err error) {
 	at := func(name string) string { return filepath.Join(s.folder, name) }
-	for _, name := range []string{"config/schema", "db", "home", "log", "run", "lock", "bak", "ldif", "inst", "tmp"} {
+	config = at(filepath.Base(s.folder)) // after which the server names a semaphore of the machine
+	for _, name := range []string{filepath.Base(config) + "/schema", "db", "home", "log", "run", "lock", "bak", "ldif", "inst", "tmp"} {
 		if err := os.MkdirAll(at(name), 0o700); err != nil {
 			return "", err
 		}
@@ -118,29 +121,34 @@ func (s *Server) configure(o Options) (config string, err error) {
 		if filepath.Base(from) == "60eduperson.ldif" { // the schema of the tests has its own
 			continue
 		}
-		if err := copyFile(at("config/schema/"+filepath.Base(from)), from); err != nil {
+		if err := copyFile(filepath.Join(config, "schema", filepath.Base(from)), from); err != nil {
 			return "", err
 		}
 	}
-	if err := os.WriteFile(at("config/schema/99user.ldif"), []byte(schemaLDIF(o.Schema)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(config, "schema/99user.ldif"), []byte(schemaLDIF(o.Schema)), 0o600); err != nil {
 		return "", err
 	}
-	if err := copyFile(at("config/slapd-collations.conf"), "/etc/dirsrv/config/slapd-collations.conf"); err != nil {
+	// Debian's own is for root and the server's user to read.
+	if err := os.WriteFile(filepath.Join(config, "slapd-collations.conf"), []byte(`collation "" "" "" 1 3 2.16.840.1.113730.3.3.2.0.1 default`+"\n"), 0o600); err != nil {
 		return "", err
 	}
 	dse, err := os.ReadFile(shared + "/data/template-dse.ldif")
 	if err != nil {
 		return "", err
 	}
+	account, err := user.Current()
+	if err != nil {
+		return "", err
+	}
 	filled := strings.NewReplacer(
-		"%schema_dir%", at("config/schema"), "%config_dir%", at("config"), "%cert_dir%", at("config"),
+		"%schema_dir%", filepath.Join(config, "schema"), "%config_dir%", config, "%cert_dir%", config,
 		"%lock_dir%", at("lock"), "%tmp_dir%", at("tmp"), "%ldif_dir%", at("ldif"), "%bak_dir%", at("bak"),
 		"%run_dir%", at("run"), "%inst_dir%", at("inst"), "%log_dir%", at("log"), "%db_dir%", at("db"),
-		"%db_home_dir%", at("home"), "%db_lib%", "bdb", "%fqdn%", "localhost", "%ds_port%", "0", "%ds_user%", "root",
+		"%db_home_dir%", at("home"), "%db_lib%", "bdb", "%fqdn%", "localhost", "%ds_port%", "0", "%ds_user%", account.Username,
 		"%rootdn%", RootDN, "%ds_passwd%", hash(RootPassword), "%ds_suffix%", o.Suffix,
 		"%ldapi_enabled%", "on", "%ldapi%", s.Socket, "%ldapi_autobind%", "off",
 	).Replace(string(dse))
-	return at("config"), os.WriteFile(at("config/dse.ldif"), []byte(strings.TrimSpace(filled)+"\n"+strings.ReplaceAll(database, "SUFFIX", o.Suffix)), 0o600)
+	return config, os.WriteFile(filepath.Join(config, "dse.ldif"), []byte(strings.TrimSpace(filled)+"\n"+strings.ReplaceAll(database, "SUFFIX", o.Suffix)), 0o600)
 }
 
 // database is the backend of the suffix.
@@ -196,4 +204,5 @@ func (s *Server) stop() {
 		<-s.ended
 	}
 	os.RemoveAll(s.folder)
+	os.Remove("/dev/shm/sem." + filepath.Base(s.folder) + ".stats")
 }
