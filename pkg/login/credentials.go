@@ -50,7 +50,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 		f.back(w, r, target, again{failure: OtherBrowser, login: c.Login})
 		return
 	}
-	began := f.now()
+	hold := f.Hold(r.Context())
 	if f.Code != nil && f.Code(w, r, c.Login, c.Password, target) {
 		return
 	}
@@ -58,7 +58,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	mustChange := errors.Is(err, directory.ErrMustChange)
 	switch {
 	case errors.Is(err, ErrRejected):
-		f.wait(r.Context(), began)
+		hold()
 		f.back(w, r, target, again{failure: Rejected, login: c.Login})
 		return
 	case err != nil && !mustChange:
@@ -207,16 +207,21 @@ func (f *Flow) Logout(w http.ResponseWriter, r *http.Request) (farewells []strin
 	return farewells, nil
 }
 
-// wait holds the answer to a failed attempt back until Floor is over.
-func (f *Flow) wait(ctx context.Context, began time.Time) {
+// Hold begins an attempt of which nobody may tell by the clock why it fails.
+// What it returns waits until Floor is over; call it before a failure is
+// answered.
+func (f *Flow) Hold(ctx context.Context) (hold func()) {
 	floor := f.Floor
 	if floor == 0 {
 		floor = 300 * time.Millisecond
 	}
-	t := time.NewTimer(floor - f.now().Sub(began))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+	over := time.Now().Add(floor)
+	return func() {
+		t := time.NewTimer(time.Until(over))
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
 	}
 }

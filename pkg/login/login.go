@@ -98,8 +98,9 @@ type Flow struct {
 	// Recheck is how old the snapshot of an account may be; default and
 	// maximum one minute (requirement R15).
 	Recheck time.Duration
-	// Floor is the least duration of an attempt that fails, so that its cause
-	// cannot be told by the clock; default 300 ms.
+	// Floor is the least duration of an attempt that fails, here or by another
+	// proof that Hold holds back, so that its cause cannot be told by the
+	// clock; default 300 ms.
 	Floor time.Duration
 	// Farewells give the URLs by which the browser, and not the server, tells
 	// applications that a session ends: a function of each protocol.

@@ -16,7 +16,7 @@ import (
 // or the account, or a fault. Whoever has a Step before them is rejected: there
 // is nobody to take it.
 func (f *Flow) Enter(r *http.Request, c Credentials) (*session.Session, error) {
-	began := f.now()
+	hold := f.Hold(r.Context())
 	a, err := f.check(r, c)
 	if errors.Is(err, directory.ErrMustChange) {
 		err = ErrRejected
@@ -30,7 +30,7 @@ func (f *Flow) Enter(r *http.Request, c Credentials) (*session.Session, error) {
 		}
 	}
 	if errors.Is(err, ErrRejected) {
-		f.wait(r.Context(), began)
+		hold()
 	}
 	if err != nil {
 		return nil, err
