@@ -14,11 +14,16 @@ import (
 )
 
 // answer hands an answer to the engine; again shows the form that it came
-// from.
+// from. What is wrong is answered as late for an account that nobody has as for
+// one that could have been right (R-AUTH-14).
 func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.Reply, again func(int, *render.Alert)) {
 	reply.Source, reply.Address = web.ClientRange(r), web.ClientAddr(r).String()
 	reply.Proof, reply.Language, reply.Return = p.Cookies.Get(r, cookieProof), p.Pages.Language(r), local(r)
+	hold := p.Login.Hold(r.Context())
 	proven, err := p.Recovery.Answer(r.Context(), reply)
+	if errors.Is(err, recovery.ErrWrong) || errors.Is(err, recovery.ErrSlowDown) {
+		hold()
+	}
 	var slow *recovery.SlowDown
 	switch {
 	case errors.As(err, &slow):
