@@ -72,6 +72,19 @@ func (b *browser) follow(p *page) *page {
 
 func (b *browser) do(method, address string, values url.Values) *page {
 	b.t.Helper()
+	r := b.request(method, address, values)
+	b.hops++
+	answer, err := b.at.client.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.jar.SetCookies(r.URL, answer.Cookies())
+	return read(b.t, answer)
+}
+
+// request is what the browser sends, with its cookies.
+func (b *browser) request(method, address string, values url.Values) *http.Request {
+	b.t.Helper()
 	if strings.HasPrefix(address, "/") {
 		address = b.at.url + address
 	}
@@ -94,13 +107,7 @@ func (b *browser) do(method, address string, values url.Values) *page {
 	for _, c := range b.jar.Cookies(r.URL) {
 		r.AddCookie(c)
 	}
-	b.hops++
-	answer, err := b.at.client.Do(r)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.jar.SetCookies(r.URL, answer.Cookies())
-	return read(b.t, answer)
+	return r
 }
 
 func read(t testing.TB, answer *http.Response) *page {
