@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
@@ -24,22 +25,33 @@ type Act string
 // The acts.
 const (
 	ActUnlock  Act = "unlock"
+	ActDecide  Act = "decide"
 	ActVouch   Act = "vouch"
 	ActResend  Act = "resend"
 	ActContact Act = "contact"
 	ActCancel  Act = "cancel"
 	ActEnd     Act = "end"
+	ActFreeze  Act = "freeze"
+	ActThaw    Act = "thaw"
+
+	actExtend   Act = "extend" // an answer to the owner, who asked
+	actRefuse   Act = "refuse"
+	actCampaign Act = "campaign"
 )
 
 // Acts are all of them, in the order of a page.
-func Acts() []Act { return []Act{ActUnlock, ActVouch, ActResend, ActContact, ActCancel, ActEnd} }
+func Acts() []Act {
+	return []Act{ActUnlock, ActDecide, ActVouch, ActResend, ActContact, ActCancel, ActEnd, ActFreeze, ActThaw}
+}
 
 // verb is what must be allowed for an act.
 func (a Act) verb() Verb {
 	switch a {
 	case ActUnlock:
 		return Unlock
-	case ActContact:
+	case ActDecide:
+		return Decide
+	case ActContact, ActFreeze, ActThaw:
 		return Contact
 	case ActCancel, ActEnd:
 		return End
@@ -58,8 +70,8 @@ func Reasons() []Reason { return []Reason{"forgotten", "first", "locked", "moved
 var (
 	// ErrReason: an act without one of the reasons.
 	ErrReason = errors.New("operator: a reason is missing")
-	// ErrStillLocked: the directory itself keeps the account locked: the lock
-	// was put into the entry, and whoever keeps the entry lifts it.
+	// ErrStillLocked: the directory keeps the account locked, by something that
+	// is not to be lifted from here.
 	ErrStillLocked = errors.New("operator: the lock stands in the entry itself")
 )
 
@@ -89,20 +101,52 @@ func (d *Desk) act(ctx context.Context, c Case, act Act, why Reason, do func(op,
 	return d.tell(ctx, act, who)
 }
 
-// Unlock lifts a technical lock; the password stays as it was. Errors: a
-// Denied, ErrReason, ErrStillLocked, or a fault.
+// Unlock lifts a technical lock (requirement R14): one that the directory put
+// after too many tries, and the password stays as it was; or one that was
+// written into the entry after an incident, and the password, which somebody
+// else may know, must then be changed, where a campaign could ask for that.
+// Errors: a Denied, ErrReason, ErrStillLocked, or a fault.
 func (d *Desk) Unlock(ctx context.Context, c Case, why Reason) error {
 	return d.act(ctx, c, ActUnlock, why, func(_, who account.Account) error {
-		if err := d.Directory.Unlock(ctx, who.ID); err != nil {
-			return fmt.Errorf("desk: unlock: %w", err)
+		if who.Reason == account.ReasonSecurity {
+			if err := d.renew(ctx, who); err != nil {
+				return err
+			}
 		}
-		if now, err := d.Directory.Get(ctx, who.ID); err != nil {
-			return err
-		} else if now.Status == account.Locked {
-			return ErrStillLocked
-		}
-		return nil
+		return d.lift(ctx, who)
 	})
+}
+
+// Decide lifts a lock that the institution decided (requirement R14). Errors: a
+// Denied, ErrReason, ErrStillLocked, or a fault.
+func (d *Desk) Decide(ctx context.Context, c Case, why Reason) error {
+	return d.act(ctx, c, ActDecide, why, func(_, who account.Account) error { return d.lift(ctx, who) })
+}
+
+// lift takes away every lock of one reason, and makes sure that it is gone.
+func (d *Desk) lift(ctx context.Context, who account.Account) error {
+	lifter, ok := d.Directory.(directory.Lifter)
+	switch {
+	case who.Reason == account.ReasonTooManyTries:
+	case !ok:
+		return ErrStillLocked
+	default:
+		err := lifter.Lift(ctx, who.ID, who.Reason)
+		if errors.Is(err, directory.ErrConflict) {
+			return ErrStillLocked
+		} else if err != nil {
+			return fmt.Errorf("desk: lift: %w", err)
+		}
+	}
+	if err := d.Directory.Unlock(ctx, who.ID); err != nil {
+		return fmt.Errorf("desk: unlock: %w", err)
+	}
+	if now, err := d.Directory.Get(ctx, who.ID); err != nil {
+		return err
+	} else if now.Status == account.Locked {
+		return ErrStillLocked
+	}
+	return nil
 }
 
 // Helpdesk is the method by which an operator vouches.
@@ -150,8 +194,9 @@ func (d *Desk) End(ctx context.Context, c Case, why Reason) error {
 
 // Correct begins a change of a rescue address: a code goes to the new one, for
 // the caller to read back. From is an index of the account's Contacts; one that
-// is none adds. Errors: a Denied, ErrReason, a *recovery.SlowDown, or a fault.
-func (d *Desk) Correct(ctx context.Context, c Case, why Reason, from int, to account.Contact) error {
+// is none adds. Errors: a Denied, ErrReason, recovery.ErrAddress, a
+// *recovery.SlowDown, or a fault.
+func (d *Desk) Correct(ctx context.Context, c Case, why Reason, from int, typed string) error {
 	if !slices.Contains(Reasons(), why) {
 		return ErrReason
 	}
@@ -164,10 +209,15 @@ func (d *Desk) Correct(ctx context.Context, c Case, why Reason, from int, to acc
 	} else if verified.By == "" {
 		return d.refused(ctx, c, Contact, DeniedUnverified)
 	}
+	to, err := d.Recovery.Rescue(who, typed)
+	if err != nil {
+		return err
+	}
 	change := recovery.Change{To: to}
 	if from >= 0 && from < len(who.Contacts) {
-		change.From = who.Contacts[from]
-		change.To.Label = change.From.Label
+		if change.From = who.Contacts[from]; change.From.Kind == to.Kind {
+			change.To.Label = change.From.Label
+		}
 	}
 	begun, err := d.Recovery.BeginContact(ctx, who, change, who.Language, "desk "+string(c.Operator), c.Address)
 	if err != nil {

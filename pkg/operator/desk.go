@@ -12,6 +12,7 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -39,14 +40,19 @@ type Desk struct {
 	Pages     *render.Pages
 	// Home is the URL in notices where an owner acts who did not ask.
 	Home string
+	// Call is the URL of the page that asks for two digits, to which a link's
+	// token is appended.
+	Call string
 	// Groups are the attributes by which people say class or component: letters
 	// are sorted by the first, and populations narrowed by any.
 	Groups []string
 	// ForceBy is how a password is marked that must be changed; without it
 	// there are no campaigns.
 	ForceBy Force
-	Audit   audit.Log
-	Now     func() time.Time // default time.Now
+	// Asking are the requests for more time.
+	Asking *lifecycle.Extensions
+	Audit  audit.Log
+	Now    func() time.Time // default time.Now
 }
 
 // Case is the business of one operator with one account.

@@ -10,6 +10,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/operator"
+	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/providers/memory"
 	"github.com/loge-idp/loge/providers/memory/fixtures"
@@ -39,11 +40,12 @@ func TestExtend(t *testing.T) {
 	may := func(login string, verbs ...operator.Verb) operator.Rule {
 		return operator.Rule{Name: login, Who: account.Condition{Attribute: account.ValueLogin, In: []string{login}}, Rank: 5, Verbs: verbs}
 	}
-	desk := &operator.Desk{Rules: operator.Rules{may("elefevre", operator.Extend), may("fndiaye", operator.Unlock)}, Directory: dir, Store: clock, Audit: trail, Now: now}
 	requests := &lifecycle.Extensions{Store: clock, Keys: secret.RandomKeyring(), Audit: trail}
+	desk := &operator.Desk{Rules: operator.Rules{may("elefevre", operator.Extend), may("fndiaye", operator.Unlock)}, Directory: dir, Store: clock, Audit: trail, Now: now,
+		Asking: requests, Outbox: &outbox.Outbox{Store: clock, Box: secret.RandomKeyring().Box("outbox")}}
 	kahina := id("kaitouaret")
 	answer := func(by string, grant bool) (string, error) {
-		until, err := desk.Extend(t.Context(), operator.Case{Operator: id(by), Account: kahina}, requests, grant)
+		until, err := desk.Extend(t.Context(), operator.Case{Operator: id(by), Account: kahina}, grant)
 		return until.String(), err
 	}
 	ask := func() {

@@ -16,12 +16,14 @@ type Person struct {
 	// CodeSent and ContactSent tell that a code is out to be read back: to
 	// verify the caller, and from a new rescue address.
 	CodeSent, ContactSent bool
+	// Match are the two digits to say, while a link is out that asks for them.
+	Match string
 	// Contacts are the account's, masked.
 	Contacts []Masked
 	// Facts is whether facts could verify this caller.
 	Facts bool
-	// Acts says of each whether it may be done: nil, or why not. That a caller
-	// must be verified first is no reason here.
+	// Acts says of each that there is here whether it may be done: nil, or why
+	// not. That a caller must be verified first is no reason here.
 	Acts   map[Act]error
 	Next   Next
 	Events []recovery.Event // the newest first
@@ -32,6 +34,7 @@ type Masked struct {
 	Kind     account.ContactKind
 	Text     string
 	Sendable bool // a code can be sent there
+	Frozen   bool // somebody else reads there
 	// Doubtful is set when the last message could not be delivered
 	// (requirement R23).
 	Doubtful bool
@@ -47,6 +50,7 @@ const (
 	NextResend  Next = "resend"  // there is an address: send the message
 	NextContact Next = "contact" // the address is dead
 	NextUnlock  Next = "unlock"
+	NextDecide  Next = "decide"  // the institution has locked it, and this operator may lift that
 	NextDecided Next = "decided" // the institution has locked it
 	NextClosed  Next = "closed"
 	NextNobody  Next = "nobody" // beyond what this operator may do
@@ -63,13 +67,19 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if p.Verified, err = d.Verified(ctx, c); err != nil {
 		return Person{}, err
 	}
-	code, contact := &store.Read{Key: c.key("code")}, &store.Read{Key: c.key("contact")}
-	if err := d.Store.Do(ctx, code, contact); err != nil {
+	code, contact, match := &store.Read{Key: c.key("code")}, &store.Read{Key: c.key("contact")}, &store.Read{Key: c.key("match")}
+	if err := d.Store.Do(ctx, code, contact, match); err != nil {
 		return Person{}, err
+	}
+	if id := match.Fields[fieldID]; id != "" {
+		p.Match = d.matchDigits(id, c.Operator, who.ID)
 	}
 	p.CodeSent, p.ContactSent = code.Fields != nil, contact.Fields != nil
 	children := d.children()
 	for _, act := range Acts() {
+		if (act == ActFreeze || act == ActThaw) && !d.CanFreeze() {
+			continue
+		}
 		err := d.Rules.Allows(ctx, op, act.verb(), who, d.now(), children)
 		if denied := Denied(""); err != nil && !errors.As(err, &denied) {
 			return Person{}, err
@@ -80,7 +90,7 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 		return Person{}, err
 	}
 	for _, contact := range who.Contacts {
-		m := Masked{Kind: contact.Kind, Text: mask(contact), Sendable: d.reaches(contact)}
+		m := Masked{Kind: contact.Kind, Text: mask(contact), Sendable: d.reaches(contact), Frozen: contact.Frozen}
 		for _, e := range p.Events {
 			if e.To == m.Text {
 				m.Doubtful = e.Result == "undeliverable"
@@ -110,6 +120,9 @@ func (p Person) next() Next {
 	case a.Status == account.Disabled:
 		return NextClosed
 	case a.Status == account.Locked && a.Reason != account.ReasonTooManyTries && a.Reason != account.ReasonSecurity:
+		if p.Acts[ActDecide] == nil {
+			return NextDecide
+		}
 		return NextDecided
 	case a.Status == account.Locked:
 		return may(ActUnlock, NextUnlock)

@@ -219,7 +219,7 @@ func permits(verb Verb, a account.Account) bool {
 	case Campaign:
 		return a.MayReset()
 	case Decide:
-		return a.Status == account.Locked
+		return a.Status == account.Locked && a.Reason == account.ReasonAdministrative
 	case Extend:
 		return a.Status == account.Grace || a.Status == account.Active && !a.Ends.IsZero()
 	}

@@ -27,6 +27,9 @@ type Proof string
 const (
 	// ProofCode: they read back a code that was sent to an address on file.
 	ProofCode Proof = "code"
+	// ProofMatch: behind a link that was sent there they typed the two digits
+	// that the operator said.
+	ProofMatch Proof = "match"
 	// ProofCard: they stand at the desk and have shown a card.
 	ProofCard Proof = "card"
 	// ProofFacts: they know a date of birth and something else on file. The
@@ -101,10 +104,10 @@ func (d *Desk) unverified(ctx context.Context, c Case, by Proof) error {
 	return ErrWrong
 }
 
-// Forget ends the verification of a case: the call is over.
+// Forget ends the verification of a case, and what was sent for it: the call is
+// over.
 func (d *Desk) Forget(ctx context.Context, c Case) error {
-	k := c.key("verified")
-	return d.Store.Do(ctx, &store.Delete{Tag: k.Tag, Names: []string{k.Name}})
+	return d.Store.Do(ctx, &store.Delete{Tag: c.key("").Tag, Names: []string{"verified", "code", "match"}})
 }
 
 // CardSeen records that the caller has shown a card. Errors: a Denied, or one
@@ -130,7 +133,9 @@ func HasFacts(a account.Account) bool { return !a.Birth.IsZero() && len(others(a
 func others(a account.Account) []string {
 	var out []string
 	for _, c := range a.Contacts {
-		out = append(out, c.Value)
+		if !c.Frozen {
+			out = append(out, c.Value)
+		}
 	}
 	for _, l := range a.Logins {
 		if !strings.EqualFold(l, a.Login) && !strings.Contains(l, "@") {
@@ -190,6 +195,7 @@ type codeJob struct {
 	Account  account.ID `json:"a"`
 	To       string     `json:"t"` // a hash of the address
 	At       int64      `json:"n"`
+	Link     string     `json:"l,omitempty"` // a link leaves in place of the code
 }
 
 // SendCode sends the caller a code to read back, to one of the addresses on
@@ -197,21 +203,10 @@ type codeJob struct {
 // ErrNoContact, or one that wraps directory.ErrUnavailable or
 // store.ErrUnavailable.
 func (d *Desk) SendCode(ctx context.Context, c Case, contact int) error {
-	_, who, err := d.open(ctx, c, See)
+	who, to, err := d.channel(ctx, c, contact)
 	if err != nil {
 		return err
 	}
-	if contact < 0 || contact >= len(who.Contacts) || !d.reaches(who.Contacts[contact]) {
-		return ErrNoContact
-	}
-	hit := codesPerHour.Hit(string(who.ID))
-	if err := d.Store.Do(ctx, hit); err != nil {
-		return err
-	}
-	if !hit.Allowed {
-		return ErrTooMany
-	}
-	to := who.Contacts[contact]
 	id := secret.Random(16)
 	data, err := json.Marshal(codeJob{ID: id, Operator: c.Operator, Account: who.ID, To: secret.Hash(to.Value), At: d.now().Unix()})
 	if err != nil {
@@ -224,10 +219,28 @@ func (d *Desk) SendCode(ctx context.Context, c Case, contact int) error {
 	return err
 }
 
+// channel is the contact that something is to be sent to, which is counted.
+func (d *Desk) channel(ctx context.Context, c Case, contact int) (who account.Account, to account.Contact, err error) {
+	if _, who, err = d.open(ctx, c, See); err != nil {
+		return who, to, err
+	}
+	if contact < 0 || contact >= len(who.Contacts) || !d.reaches(who.Contacts[contact]) {
+		return who, to, ErrNoContact
+	}
+	hit := codesPerHour.Hit(string(who.ID))
+	if err := d.Store.Do(ctx, hit); err != nil {
+		return who, to, err
+	}
+	if !hit.Allowed {
+		return who, to, ErrTooMany
+	}
+	return who, who.Contacts[contact], nil
+}
+
 // reaches reports whether a code can be sent there.
 func (d *Desk) reaches(c account.Contact) bool {
-	if c.Kind == account.Email {
-		return true
+	if c.Frozen || c.Kind == account.Email {
+		return !c.Frozen
 	}
 	_, ok := d.mobile(c)
 	return ok
@@ -294,11 +307,14 @@ func (d *Desk) deliverCode(ctx context.Context, job outbox.Job) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(who.Contacts, func(c account.Contact) bool { return secret.Hash(c.Value) == j.To })
+	at := slices.IndexFunc(who.Contacts, func(c account.Contact) bool { return !c.Frozen && secret.Hash(c.Value) == j.To })
 	if at < 0 {
 		return errors.Join(outbox.ErrGiveUp, ErrNoContact)
 	}
 	to, code, until := who.Contacts[at], d.code(j.ID, j.Operator, j.Account), time.Unix(j.At, 0).Add(codeLife)
+	if j.Link != "" {
+		return d.send(ctx, j.ID, to.Value, who.Language, render.MailDeskMatch{URL: d.Call + j.Link, Until: until})
+	}
 	if to.Kind == account.Email {
 		return d.send(ctx, j.ID, to.Value, who.Language, render.MailDeskCode{Code: code, Until: until})
 	}

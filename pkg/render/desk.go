@@ -17,8 +17,8 @@ type Desk struct {
 	Found    []DeskFound
 	More     bool // there are others
 	// Queue is set for those who answer requests for help, Lists for those who
-	// print letters or make campaigns.
-	Queue, Lists bool
+	// print letters or make campaigns, Extensions for those who grant more time.
+	Queue, Lists, Extensions bool
 }
 
 // DeskFound is one account that was found.
@@ -46,6 +46,7 @@ type DeskPerson struct {
 	VerifiedUntil time.Time
 	CodeSent      bool
 	ContactSent   bool
+	Match         string    // two digits to say, while a link is out that asks for them
 	Acts          []DeskAct // that may be done
 	Denied        []DeskAct // that may not, and why
 	Reasons       []string  // desk.reason.<reason>
@@ -58,6 +59,7 @@ type DeskContact struct {
 	Text     string
 	Sendable bool
 	Doubtful bool
+	Frozen   bool
 }
 
 // DeskEvent is one thing that happened, desk.event.<result>.
@@ -114,13 +116,14 @@ type DeskRequest struct {
 	Taker                     string // empty while nobody looks after it
 }
 
-// DeskLists is what is done for many at once. It posts of, group, logins and
-// except, and do: list, invite, pdf (with per_page), csv, count, force.
+// DeskLists is what is done for many at once. It posts of, group, where, logins
+// and except, and do: list, invite, pdf (with per_page), csv, count, force (with
+// frozen).
 type DeskLists struct {
 	Frame
-	Populations               []DeskPopulation
-	Of, Group, Logins, Except string // as typed before
-	Letters, Campaigns        bool   // what this operator may do
+	Populations                              []DeskPopulation
+	Of, Group, Where, Logins, Except, Frozen string // as typed before
+	Letters, Campaigns, Freezes              bool   // what this operator may do
 	// Listed is set when Found was asked for; Force when it is what a campaign
 	// would be for.
 	Listed, Force bool
@@ -136,11 +139,40 @@ type DeskPopulation struct{ Key, Label string }
 type DeskRun struct {
 	Frame
 	Total, Done int
+	Skipped     int // of those done, to which nothing was done
+}
+
+// DeskExtensions are the requests for more time. Its forms post account and do:
+// grant, refuse.
+type DeskExtensions struct {
+	Frame
+	Asked []DeskExtension
+}
+
+// DeskExtension is one of them.
+type DeskExtension struct {
+	Account     string // as posted
+	URL         string // the page of the account
+	Name, Login string
+	At          time.Time
+	Ends        time.Time
+	Months      int
+	Why         string
+}
+
+// Call asks whoever opened a link of the desk for the two digits that an
+// operator says. It posts digits, or nobody.
+type Call struct {
+	Frame
+	Gone, Done bool
 }
 
 // Page implements View.
 func (DeskLists) Page() string { return "desk-lists" }
 func (DeskRun) Page() string   { return "desk-run" }
+
+func (DeskExtensions) Page() string { return "desk-extensions" }
+func (Call) Page() string           { return "call" }
 
 // Page implements View.
 func (Desk) Page() string       { return "desk" }
@@ -152,11 +184,19 @@ func (HelpRequest) Page() string  { return "help-request" }
 func (HelpAsked) Page() string    { return "help-asked" }
 func (DeskRequests) Page() string { return "desk-requests" }
 
-var deskViews = []View{Desk{}, DeskPerson{}, DeskCode{}, DeskDenied{}, HelpRequest{}, HelpAsked{}, DeskRequests{}, DeskLists{}, DeskRun{}}
+var deskViews = []View{Desk{}, DeskPerson{}, DeskCode{}, DeskDenied{}, HelpRequest{}, HelpAsked{}, DeskRequests{}, DeskLists{}, DeskRun{},
+	DeskExtensions{}, Call{}}
 
 // MailDeskCode is the code that a caller reads back to an operator.
 type MailDeskCode struct {
 	Code  string
+	Until time.Time
+}
+
+// MailDeskMatch leads a caller to where they type the two digits that an operator
+// says.
+type MailDeskMatch struct {
+	URL   string
 	Until time.Time
 }
 
@@ -176,28 +216,37 @@ func (MailRequest) Mail() string  { return "request" }
 func (MailDeskCode) Mail() string { return "desk-code" }
 func (MailDesk) Mail() string     { return "notice-desk" }
 
-var deskMails = []MailView{MailDeskCode{}, MailDesk{}, MailRequest{}}
+func (MailDeskMatch) Mail() string { return "desk-match" }
+
+var deskMails = []MailView{MailDeskCode{}, MailDeskMatch{}, MailDesk{}, MailRequest{}}
 
 // The alerts of the desk.
 const (
-	AlertDeskDone        AlertKey = "desk_done"
-	AlertDeskVerified    AlertKey = "desk_verified"
-	AlertDeskSent        AlertKey = "desk_sent"
-	AlertDeskWrong       AlertKey = "desk_wrong"
-	AlertDeskTooMany     AlertKey = "desk_too_many"
-	AlertDeskNoContact   AlertKey = "desk_no_contact"
-	AlertDeskStillLocked AlertKey = "desk_still_locked"
-	AlertDeskConflict    AlertKey = "desk_conflict"
-	AlertDeskTaken       AlertKey = "desk_taken"
-	AlertDeskGone        AlertKey = "desk_gone"
-	AlertDeskTooMuch     AlertKey = "desk_too_much"
-	AlertDeskNobody      AlertKey = "desk_nobody"
+	AlertDeskDone         AlertKey = "desk_done"
+	AlertDeskVerified     AlertKey = "desk_verified"
+	AlertDeskSent         AlertKey = "desk_sent"
+	AlertDeskWrong        AlertKey = "desk_wrong"
+	AlertDeskTooMany      AlertKey = "desk_too_many"
+	AlertDeskNoContact    AlertKey = "desk_no_contact"
+	AlertDeskStillLocked  AlertKey = "desk_still_locked"
+	AlertDeskConflict     AlertKey = "desk_conflict"
+	AlertDeskTaken        AlertKey = "desk_taken"
+	AlertDeskGone         AlertKey = "desk_gone"
+	AlertDeskTooMuch      AlertKey = "desk_too_much"
+	AlertDeskNobody       AlertKey = "desk_nobody"
+	AlertDeskWhere        AlertKey = "desk_where"
+	AlertDeskNoFreeze     AlertKey = "desk_no_freeze"
+	AlertDeskNotAsked     AlertKey = "desk_not_asked"
+	AlertDeskEndElsewhere AlertKey = "desk_end_elsewhere"
+	AlertDeskGranted      AlertKey = "desk_granted"
+	AlertDeskRefused      AlertKey = "desk_refused"
 )
 
 func deskKeys() []string {
 	var keys []string
 	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
-		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody} {
+		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskNotAsked, AlertDeskEndElsewhere,
+		AlertDeskGranted, AlertDeskRefused} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
 	return keys

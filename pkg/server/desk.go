@@ -75,10 +75,10 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 	}
 	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Outbox: post,
 		Keys: p.keys.Ring, Mail: p.mail, SMS: p.sms, Pages: p.pages, Home: o.config.Issuer + "/recover",
-		Groups: o.config.Desk.Groups, ForceBy: o.config.Desk.Force, Audit: trail}
+		Call: o.config.Issuer + desk.CallPath + "?t=", Groups: o.config.Desk.Groups, ForceBy: o.config.Desk.Force, Asking: pages.Extensions, Audit: trail}
 	help.Start()
 	shown := &desk.Pages{Desk: help, Login: pages.Login, Sessions: pages.Sessions, Pages: p.pages, Keys: p.keys.Ring,
-		Press: o.press(pages.Recovery, p.pages), Unavailable: pages.Unavailable, Problem: pages.Problem}
+		Cookies: pages.Cookies, Press: o.press(pages.Recovery, p.pages), Unavailable: pages.Unavailable, Problem: pages.Problem}
 	if err := shown.Check(); err != nil {
 		return nil, o.config.source.at("", err)
 	}

@@ -7,8 +7,10 @@
 //	GET  POST /desk/requests         those who asked for help
 //	GET  POST /desk/lists            letters, invitations, campaigns
 //	GET       /desk/run/{run}        how far one is
+//	GET  POST /desk/extensions       those who asked for more time
 //	GET  POST /help/request          ask for help, without an account
 //	GET       /help/asked
+//	GET  POST /help/call             type the digits that an operator says
 //
 // A handle is sealed and good for one operator only: no login stands in a URL,
 // and a URL that is passed on opens nothing.
@@ -37,6 +39,7 @@ type Pages struct {
 	Sessions *session.Manager
 	Pages    *render.Pages
 	Keys     *secret.Keyring
+	Cookies  web.Cookies
 	Press    *letters.Press // nil: no letters are printed here
 	// Unavailable answers with a 503, and Problem with another status.
 	Unavailable func(w http.ResponseWriter, r *http.Request, err error)
@@ -63,9 +66,13 @@ func (p *Pages) Routes(m *web.Mux) {
 	page("GET /desk/lists", p.lists)
 	page("POST /desk/lists", p.postLists)
 	page("GET /desk/run/{run}", p.run)
+	page("GET /desk/extensions", p.extensions)
+	page("POST /desk/extensions", p.postExtensions)
 	m.Page("GET /help/request", http.HandlerFunc(p.ask))
 	m.Page("POST /help/request", http.HandlerFunc(p.postAsk))
 	m.Page("GET /help/asked", http.HandlerFunc(p.asked))
+	m.Page("GET "+CallPath, http.HandlerFunc(p.call))
+	m.Page("POST "+CallPath, http.HandlerFunc(p.postCall))
 }
 
 // Check makes sure that every wording which depends on a value exists. Call it
@@ -90,12 +97,15 @@ func (p *Pages) Check() error {
 	for _, s := range []account.Status{account.Pending, account.Active, account.Grace, account.Locked, account.Disabled} {
 		add("status", string(s))
 	}
-	add("next", "look", "vouch", "resend", "contact", "unlock", "decided", "closed", "nobody")
-	add("proof", "code", "card", "facts")
+	add("next", "look", "vouch", "resend", "contact", "unlock", "decide", "decided", "closed", "nobody")
+	add("proof", "code", "match", "card", "facts")
 	for _, need := range operator.Needs() {
 		keys = append(keys, "request.need."+string(need))
 	}
-	keys = append(keys, "mail.request.taken", "mail.desk.campaign")
+	keys = append(keys, "mail.request.taken")
+	for _, told := range []string{"unlock", "decide", "vouch", "cancel", "end", "freeze", "thaw", "campaign", "extend", "refuse"} {
+		keys = append(keys, "mail.desk."+told)
+	}
 	for _, how := range operator.Outcomes() {
 		keys = append(keys, "request.outcome."+string(how), "mail.request."+string(how))
 	}
@@ -147,7 +157,7 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request, s *session.Sessio
 		return
 	}
 	view := render.Desk{Frame: render.Frame{NoDoors: true}, Query: text, Searched: text != "", More: found.More,
-		Queue: p.Desk.May(s.Account, operator.Requests), Lists: p.Press != nil && p.Desk.May(s.Account, operator.Letters) || p.Desk.May(s.Account, operator.Campaign)}
+		Queue: p.Desk.May(s.Account, operator.Requests), Extensions: p.Desk.May(s.Account, operator.Extend), Lists: p.Press != nil && p.Desk.May(s.Account, operator.Letters) || p.Desk.May(s.Account, operator.Campaign)}
 	for _, a := range found.Accounts {
 		view.Found = append(view.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
 	}
@@ -158,12 +168,16 @@ func (p *Pages) box() *secret.Box { return p.Keys.Box("desk handle") }
 
 // place is the page of an account, for one operator.
 func (p *Pages) place(s *session.Session, id account.ID) string {
-	return "/desk/person/" + p.box().Seal([]byte(id), string(s.Account.ID))
+	return "/desk/person/" + p.handle(s, id)
 }
 
-// of is the case that a request is about. One whose handle was made for
+func (p *Pages) handle(s *session.Session, id account.ID) string {
+	return p.box().Seal([]byte(id), string(s.Account.ID))
+}
+
+// of is the case that a request is about, by a handle. One that was made for
 // somebody else is about nobody, whom no rule allows.
-func (p *Pages) of(r *http.Request, s *session.Session) operator.Case {
-	id, _ := p.box().Open(r.PathValue("handle"), string(s.Account.ID))
+func (p *Pages) of(r *http.Request, s *session.Session, handle string) operator.Case {
+	id, _ := p.box().Open(handle, string(s.Account.ID))
 	return operator.Case{Operator: s.Account.ID, Account: account.ID(id), Address: web.ClientAddr(r).String()}
 }

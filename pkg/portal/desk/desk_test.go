@@ -283,7 +283,7 @@ func TestEndAndCancel(t *testing.T) {
 	s.settled()
 	b.get(place).is(t, 200, "message parti", "un message est parti")
 	b.post(place, "do", "cancel", "reason", "abused").is(t, 303)
-	b.get(place).is(t, 200, "expiré")
+	b.get(place).is(t, 200, "annulé par la suite")
 }
 
 // A rescue address is changed when the new one was read back; the old one is

@@ -20,6 +20,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/operator"
@@ -41,7 +42,7 @@ import (
 // theDay is that of the fixtures' cases.
 var theDay = time.Date(2026, 9, 15, 8, 0, 0, 0, time.UTC)
 
-// school is a server with the desk in it, before the fixtures of the school.
+// school is a server with the desk in it, before one of the fixtures.
 type school struct {
 	t         testing.TB
 	mux       *web.Mux
@@ -58,11 +59,20 @@ type school struct {
 	box       *outbox.Outbox
 }
 
-// marking is a directory that marks passwords to be changed.
-type marking struct {
+// whole is what a desk makes use of in a directory.
+type whole interface {
 	directory.Directory
 	directory.Searcher
+	directory.Selecting
 	directory.Editor
+	directory.Extender
+	directory.Lifter
+	directory.Freezer
+}
+
+// marking is a directory that marks passwords to be changed.
+type marking struct {
+	whole
 	mu    sync.Mutex
 	marks map[account.ID]int
 	down  bool
@@ -74,7 +84,7 @@ func (m *marking) Search(ctx context.Context, q directory.Query, each func(accou
 	m.mu.Lock()
 	m.searches++
 	m.mu.Unlock()
-	return m.Searcher.Search(ctx, q, each)
+	return m.whole.Search(ctx, q, each)
 }
 
 func (m *marking) Edit(_ context.Context, id account.ID, attribute string, from, to []string) error {
@@ -116,7 +126,13 @@ func (s *school) Send(_ context.Context, m mail.Message) error {
 	return m.Check()
 }
 
+// open starts a server before the fixtures of the school.
 func open(t testing.TB, issuer string, rules operator.Rules) *school {
+	t.Helper()
+	return before(t, "school", issuer, rules)
+}
+
+func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -129,11 +145,11 @@ func open(t testing.TB, issuer string, rules operator.Rules) *school {
 	s.store, err = memory.NewFakeTimeStore(theDay, nil)
 	must(err)
 	t.Cleanup(func() { _ = s.store.Close() })
-	s.directory, err = memory.DirectoryConfig{Fixtures: []string{"school"}, Now: s.store.Now}.Open(t.Context(), struct{}{})
+	s.directory, err = memory.DirectoryConfig{Fixtures: []string{fixtures}, Now: s.store.Now}.Open(t.Context(), struct{}{})
 	must(err)
-	fixtures := s.directory.(io.Closer)
-	t.Cleanup(func() { _ = fixtures.Close() })
-	s.marked = &marking{Directory: s.directory, Searcher: s.directory.(directory.Searcher), Editor: s.directory.(directory.Editor), marks: map[account.ID]int{}}
+	opened := s.directory.(io.Closer)
+	t.Cleanup(func() { _ = opened.Close() })
+	s.marked = &marking{whole: s.directory.(whole), marks: map[account.ID]int{}}
 	s.directory = s.marked
 	quiet, trail := slog.New(slog.DiscardHandler), audit.Log{Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	cookies, err := web.CookiesFor(issuer)
@@ -165,11 +181,12 @@ func open(t testing.TB, issuer string, rules operator.Rules) *school {
 	s.flow.Start()
 	p.Recovery = s.flow
 	s.desk = &operator.Desk{Rules: rules, Store: s.store, Directory: s.directory, Recovery: s.flow, Sessions: s.sessions, Outbox: box,
-		Keys: s.keys, Mail: s, Pages: s.pages, Home: issuer + "/recover", Audit: trail, Now: s.store.Now}
+		Keys: s.keys, Mail: s, Pages: s.pages, Home: issuer + "/recover", Call: issuer + desk.CallPath + "?t=",
+		Asking: &lifecycle.Extensions{Store: s.store, Keys: s.keys, Audit: trail}, Audit: trail, Now: s.store.Now}
 	s.desk.Groups, s.desk.ForceBy = []string{"ENTEleveClasses"}, operator.Force{Attribute: "pwdReset", Value: "TRUE"}
 	s.desk.Start()
 	press := &letters.Press{Recovery: s.flow, Pages: s.pages, Home: issuer + "/activate", Lost: issuer + "/recover"}
-	d := &desk.Pages{Press: press, Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Unavailable: p.Unavailable, Problem: p.Problem}
+	d := &desk.Pages{Press: press, Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Cookies: cookies, Unavailable: p.Unavailable, Problem: p.Problem}
 	must(d.Check())
 	p.Routes(s.mux)
 	d.Routes(s.mux)
@@ -310,7 +327,7 @@ func profile(names ...string) account.Condition {
 
 // rules are those of requirement R60.
 func rules(parents, anyClass bool) operator.Rules {
-	every := []operator.Verb{operator.Vouch, operator.Unlock, operator.Contact, operator.End, operator.Letters, operator.Campaign, operator.Requests}
+	every := []operator.Verb{operator.Vouch, operator.Unlock, operator.Contact, operator.End, operator.Letters, operator.Campaign, operator.Requests, operator.Extend}
 	class := operator.Rule{Name: "head teacher", Who: account.Condition{All: []account.Condition{profile("ENS"), {Attribute: "ENTAuxEnsClassesPrincipal"}}},
 		Verbs: []operator.Verb{operator.Vouch}, Over: profile("ELV"), Reach: &operator.Reach{Mine: "ENTAuxEnsClassesPrincipal", Theirs: "ENTEleveClasses"}}
 	if parents {

@@ -33,8 +33,8 @@ func (p *Pages) showLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 		p.failed(w, r, err)
 		return
 	}
-	view := render.DeskLists{Frame: render.Frame{NoDoors: true, Alert: alert}, Of: r.PostFormValue("of"), Group: r.PostFormValue("group"),
-		Logins: r.PostFormValue("logins"), Except: r.PostFormValue("except"),
+	view := render.DeskLists{Frame: render.Frame{NoDoors: true, Alert: alert}, Of: r.PostFormValue("of"), Group: r.PostFormValue("group"), Where: r.PostFormValue("where"),
+		Logins: r.PostFormValue("logins"), Except: r.PostFormValue("except"), Frozen: r.PostFormValue("frozen"), Freezes: p.Desk.CanFreeze(),
 		Letters: p.Press != nil && p.Desk.May(op, operator.Letters), Campaigns: p.Desk.CanForce() && p.Desk.May(op, operator.Campaign)}
 	if !view.Letters && !view.Campaigns {
 		p.failed(w, r, operator.DeniedScope)
@@ -54,19 +54,16 @@ func (p *Pages) showLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 	p.Pages.Render(w, r, status, view)
 }
 
-// selection reads the form. A list may be pasted from a spreadsheet: its first
-// column counts.
-func selection(r *http.Request) operator.Selection {
-	list := func(field string) (out []string) {
-		for line := range strings.Lines(r.PostFormValue(field)) {
-			first := strings.FieldsFunc(line, func(c rune) bool { return c == ';' || c == ',' || unicode.IsSpace(c) })
-			if len(first) > 0 {
-				out = append(out, first[0])
-			}
+// column is a list as somebody typed it, or pasted it from a spreadsheet: its
+// first column counts.
+func column(r *http.Request, field string) (out []string) {
+	for line := range strings.Lines(r.PostFormValue(field)) {
+		first := strings.FieldsFunc(line, func(c rune) bool { return c == ';' || c == ',' || unicode.IsSpace(c) })
+		if len(first) > 0 {
+			out = append(out, first[0])
 		}
-		return out
 	}
-	return operator.Selection{Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")), Logins: list("logins"), Except: list("except")}
+	return out
 }
 
 func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -84,23 +81,29 @@ func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 		p.lists(w, r, s)
 		return
 	}
-	c := operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()}
-	found, more, err := p.Desk.Select(r.Context(), c, verb, selection(r), most)
-	wrong := func(key render.AlertKey) {
-		p.showLists(w, r, s, http.StatusBadRequest, &render.Alert{Key: key}, func(*render.DeskLists) {})
+	wrong := func(key render.AlertKey, field string) {
+		p.showLists(w, r, s, http.StatusBadRequest, &render.Alert{Key: key, Field: field}, func(*render.DeskLists) {})
 	}
+	where, err := p.Desk.Where(r.PostFormValue("where"))
+	if err != nil {
+		wrong(render.AlertDeskWhere, "where")
+		return
+	}
+	c := operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()}
+	found, more, err := p.Desk.Select(r.Context(), c, verb, operator.Selection{Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")),
+		Where: where, Logins: column(r, "logins"), Except: column(r, "except")}, most)
 	if do == "list" || do == "invite" {
 		found = pending(found)
 	}
 	switch {
 	case errors.Is(err, operator.ErrPopulation):
-		wrong(render.AlertDeskNobody)
+		wrong(render.AlertDeskNobody, "")
 	case err != nil:
 		p.failed(w, r, err)
 	case len(found) == 0:
-		wrong(render.AlertDeskNobody)
+		wrong(render.AlertDeskNobody, "")
 	case more && do != "list":
-		wrong(render.AlertDeskTooMuch)
+		wrong(render.AlertDeskTooMuch, "")
 	case do == "list" || do == "count":
 		p.showLists(w, r, s, http.StatusOK, nil, func(v *render.DeskLists) {
 			v.Listed, v.Force, v.Count, v.More = true, do == "count", len(found), more || len(found) > maxListed
@@ -126,15 +129,21 @@ func pending(found []account.Account) (out []account.Account) {
 
 // begin starts what is done for many, and leads to its progress.
 func (p *Pages) begin(w http.ResponseWriter, r *http.Request, s *session.Session, c operator.Case, do string, found []account.Account) {
-	start := p.Desk.Invite
+	var run string
+	var err error
 	if do == "force" {
-		start = p.Desk.Force
+		run, err = p.Desk.Force(r.Context(), c, found, column(r, "frozen"))
+	} else {
+		run, err = p.Desk.Invite(r.Context(), c, found)
 	}
-	run, err := start(r.Context(), c, found)
-	if errors.Is(err, operator.ErrCannotForce) {
-		err = operator.DeniedScope
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, operator.ErrCannotForce):
+		p.failed(w, r, operator.DeniedScope)
+		return
+	case errors.Is(err, operator.ErrCannotFreeze):
+		p.showLists(w, r, s, http.StatusBadRequest, &render.Alert{Key: render.AlertDeskNoFreeze, Field: "frozen"}, func(*render.DeskLists) {})
+		return
+	case err != nil:
 		p.failed(w, r, fmt.Errorf("desk: %s: %w", do, err))
 		return
 	}
@@ -149,6 +158,6 @@ func (p *Pages) run(w http.ResponseWriter, r *http.Request, s *session.Session) 
 	case err != nil:
 		p.failed(w, r, err)
 	default:
-		p.Pages.Render(w, r, http.StatusOK, render.DeskRun{Frame: render.Frame{NoDoors: true}, Total: progress.Total, Done: progress.Total - progress.Left})
+		p.Pages.Render(w, r, http.StatusOK, render.DeskRun{Frame: render.Frame{NoDoors: true}, Total: progress.Total, Done: progress.Total - progress.Left, Skipped: progress.Skipped})
 	}
 }

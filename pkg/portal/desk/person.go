@@ -15,7 +15,6 @@ import (
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
-	"github.com/loge-idp/loge/pkg/sms"
 )
 
 // news is what a page says after a form was answered, by the name that the
@@ -31,7 +30,7 @@ func (p *Pages) person(w http.ResponseWriter, r *http.Request, s *session.Sessio
 }
 
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, s *session.Session, status int, alert *render.Alert) {
-	who, err := p.Desk.Person(r.Context(), p.of(r, s))
+	who, err := p.Desk.Person(r.Context(), p.of(r, s, r.PathValue("handle")))
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -45,9 +44,9 @@ func personView(who operator.Person) render.DeskPerson {
 	a := who.Account
 	view := render.DeskPerson{Name: a.Name, Login: a.Login, Status: string(a.Status), Reason: render.Reason(a.Reason), Ends: a.Ends,
 		Next: string(who.Next), Facts: who.Facts, VerifiedBy: string(who.Verified.By), VerifiedUntil: who.Verified.Until,
-		CodeSent: who.CodeSent, ContactSent: who.ContactSent}
+		CodeSent: who.CodeSent, ContactSent: who.ContactSent, Match: who.Match}
 	for i, c := range who.Contacts {
-		view.Contacts = append(view.Contacts, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Text, Sendable: c.Sendable, Doubtful: c.Doubtful})
+		view.Contacts = append(view.Contacts, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Text, Sendable: c.Sendable, Doubtful: c.Doubtful, Frozen: c.Frozen})
 	}
 	for _, e := range who.Events {
 		result := e.Result
@@ -57,9 +56,10 @@ func personView(who operator.Person) render.DeskPerson {
 		view.Events = append(view.Events, render.DeskEvent{At: e.At, Result: result, To: e.To, Fate: string(e.Fate)})
 	}
 	for _, act := range operator.Acts() {
+		why, known := who.Acts[act]
 		var denied operator.Denied
 		switch do := (render.DeskAct{Act: string(act)}); {
-		case errors.As(who.Acts[act], &denied) && act == operator.ActUnlock && a.Status != account.Locked: // nobody would ask
+		case !known, errors.As(why, &denied) && !asked(act, a):
 		case denied != "":
 			view.Denied = append(view.Denied, render.DeskAct{Act: do.Act, Why: string(denied)})
 		case string(who.Next) == do.Act:
@@ -75,6 +75,20 @@ func personView(who operator.Person) render.DeskPerson {
 	return view
 }
 
+// asked reports whether an operator would wonder why something may not be done
+// to an account.
+func asked(act operator.Act, a account.Account) bool {
+	switch act {
+	case operator.ActUnlock:
+		return a.Status == account.Locked && a.Reason != account.ReasonAdministrative
+	case operator.ActDecide:
+		return a.Status == account.Locked && a.Reason == account.ReasonAdministrative
+	case operator.ActFreeze, operator.ActThaw: // as for a correction
+		return false
+	}
+	return true
+}
+
 // answer is what a form led to: the news of the page that is shown next.
 type answer func(ctx context.Context, c operator.Case, r *http.Request) (news string, err error)
 
@@ -85,9 +99,17 @@ func (p *Pages) does(do string) answer {
 			return news, act(ctx, c, operator.Reason(r.PostFormValue("reason")))
 		}
 	}
+	freeze := func(frozen bool) answer {
+		return func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			return "done", p.Desk.Freeze(ctx, c, operator.Reason(r.PostFormValue("reason")), index(r, "contact"), frozen)
+		}
+	}
 	return map[string]answer{
 		"send": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
 			return "sent", p.Desk.SendCode(ctx, c, index(r, "contact"))
+		},
+		"match": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			return "sent", p.Desk.SendMatch(ctx, c, index(r, "contact"))
 		},
 		"code": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
 			return "verified", p.Desk.ReadBack(ctx, c, r.PostFormValue("code"))
@@ -102,33 +124,19 @@ func (p *Pages) does(do string) answer {
 			return "", p.Desk.Forget(ctx, c)
 		},
 		"unlock": simple("done", p.Desk.Unlock),
+		"decide": simple("done", p.Desk.Decide),
 		"resend": simple("done", p.Desk.Resend),
 		"cancel": simple("done", p.Desk.Cancel),
 		"end":    simple("done", p.Desk.End),
+		"freeze": freeze(true),
+		"thaw":   freeze(false),
 		"contact": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
-			to, err := contact(r.PostFormValue("address"))
-			if err != nil {
-				return "", err
-			}
-			return "sent", p.Desk.Correct(ctx, c, operator.Reason(r.PostFormValue("reason")), index(r, "from"), to)
+			return "sent", p.Desk.Correct(ctx, c, operator.Reason(r.PostFormValue("reason")), index(r, "from"), r.PostFormValue("address"))
 		},
 		"contact_code": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
 			return "done", p.Desk.Corrected(ctx, c, operator.Reason(r.PostFormValue("reason")), r.PostFormValue("code"))
 		},
 	}[do]
-}
-
-// contact reads an address as somebody typed it.
-func contact(typed string) (account.Contact, error) {
-	typed = strings.TrimSpace(typed)
-	if operator.IsMail(typed) {
-		return account.Contact{Kind: account.Email, Value: typed}, nil
-	}
-	number, err := sms.Plan{}.Mobile(typed)
-	if err != nil {
-		return account.Contact{}, operator.ErrNoContact
-	}
-	return account.Contact{Kind: account.Phone, Value: number}, nil
 }
 
 // index is a number of the form, -1 for what is none.
@@ -141,7 +149,7 @@ func index(r *http.Request, field string) int {
 }
 
 func (p *Pages) postPerson(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	c, do := p.of(r, s), r.PostFormValue("do")
+	c, do := p.of(r, s, r.PathValue("handle")), r.PostFormValue("do")
 	if do == string(operator.ActVouch) {
 		p.vouch(w, r, s, c)
 		return
@@ -167,6 +175,7 @@ func (p *Pages) postPerson(w http.ResponseWriter, r *http.Request, s *session.Se
 var mistakes = map[error]render.AlertKey{
 	operator.ErrWrong: render.AlertDeskWrong, operator.ErrTooMany: render.AlertDeskTooMany, operator.ErrNoContact: render.AlertDeskNoContact,
 	operator.ErrReason: render.AlertMissing, operator.ErrStillLocked: render.AlertDeskStillLocked,
+	operator.ErrCannotFreeze: render.AlertDeskNoFreeze, recovery.ErrAddress: render.AlertDeskNoContact,
 	recovery.ErrState: render.AlertDeskConflict, recovery.ErrSlowDown: render.AlertDeskTooMany, directory.ErrConflict: render.AlertDeskConflict,
 }
 

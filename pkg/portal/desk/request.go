@@ -66,7 +66,7 @@ func (p *Pages) queue(w http.ResponseWriter, r *http.Request, s *session.Session
 }
 
 func (p *Pages) showQueue(w http.ResponseWriter, r *http.Request, s *session.Session, status int, alert *render.Alert) {
-	waiting, err := p.Desk.Waiting(r.Context(), p.of(r, s))
+	waiting, err := p.Desk.Waiting(r.Context(), p.of(r, s, ""))
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -83,7 +83,7 @@ func (p *Pages) showQueue(w http.ResponseWriter, r *http.Request, s *session.Ses
 }
 
 func (p *Pages) postQueue(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	c, id, do := p.of(r, s), r.PostFormValue("id"), r.PostFormValue("do")
+	c, id, do := p.of(r, s, ""), r.PostFormValue("id"), r.PostFormValue("do")
 	var err error
 	switch do {
 	case "take":
