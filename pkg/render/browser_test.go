@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/render/rendertest"
 )
 
 // submit does what posts a form and returns the title of the page that comes.
@@ -128,8 +128,7 @@ func TestLoginInChromium(t *testing.T) {
 		t.Errorf("title %q", title)
 	})
 	t.Run("R-WEB-05 without a script it has a button", func(t *testing.T) {
-		off := command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-		on := command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
+		off, on := rendertest.Scripts(false), rendertest.Scripts(true)
 		if title := submit(t, ctx, off, chromedp.Navigate(site+"/formpost")); !strings.HasPrefix(title, "Encore un instant") && !strings.HasPrefix(title, "One moment") {
 			t.Fatalf("title %q", title)
 		}

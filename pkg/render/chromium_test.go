@@ -7,17 +7,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/loge-idp/loge/pkg/render/rendertest"
 )
 
 var shots = flag.String("shots", "", "write a picture of every page into this folder")
@@ -26,42 +25,12 @@ var shots = flag.String("shots", "", "write a picture of every page into this fo
 // what its content security policy forbade.
 func start(t *testing.T) context.Context {
 	t.Helper()
-	ctx := browser(t)
-	err := chromedp.Do(ctx, command(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch}))
+	ctx := rendertest.Chromium(t)
+	err := chromedp.Do(ctx, rendertest.Command(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ctx
-}
-
-// browser starts a Chromium that ends with the test.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no chromium: apt-get install chromium")
-		}
-		t.Skip("no chromium: apt-get install chromium")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU)
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil { // the first use starts it, and must not have the deadline
-		t.Fatal(err)
-	}
-	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// command is one command of the browser's protocol, as a step.
-func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
-	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, c, params)
-		return err
-	})
 }
 
 // look opens a page in a window of this size and returns what it says.
@@ -169,7 +138,7 @@ func shoot(t *testing.T, ctx context.Context, site, name string) {
 		for _, scheme := range []string{"light", "dark"} {
 			for _, lang := range []string{"fr", "en"} {
 				err := chromedp.Do(ctx, chromedp.EmulateViewport(size.width, size.height),
-					command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}),
+					rendertest.Command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}),
 					chromedp.Navigate(site+"/"+name+"?lang="+lang))
 				if err != nil {
 					t.Fatal(err)

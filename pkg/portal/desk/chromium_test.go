@@ -6,40 +6,17 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/loge-idp/loge/pkg/render/rendertest"
 )
 
 var shots = flag.String("shots", "", "write a picture of every page into this folder")
-
-// chromium starts a browser that ends with the test.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no chromium: apt-get install chromium")
-		}
-		t.Skip("no chromium: apt-get install chromium")
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU)...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil { // the first use starts it, and must not have the deadline
-		t.Fatal(err)
-	}
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 // live is the school on a port of this machine.
 func live(t *testing.T) (*school, string) {
@@ -71,7 +48,7 @@ type step = chromedp.Action[chromedp.Void]
 // R70: each page of the desk holds at 320 px and at 200 % in both languages,
 // and everything is done by the keyboard alone, without a script.
 func TestDeskInChromium(t *testing.T) {
-	ctx := chromium(t)
+	ctx := rendertest.Chromium(t)
 	s, base := live(t)
 	do := func(steps ...step) {
 		t.Helper()
@@ -86,12 +63,6 @@ func TestDeskInChromium(t *testing.T) {
 			t.Fatal(err)
 		}
 		return said
-	}
-	scripts := func(on bool) step {
-		return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-			_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
-			return err
-		})
 	}
 	look := func(name, path string) {
 		t.Helper()
@@ -140,7 +111,7 @@ func TestDeskInChromium(t *testing.T) {
 	look("help-asked", "/help/asked")
 	(&browser{s: s, cookies: map[string]string{}}).post("/help/request", "need", "deadline", "name", "Anne-Charlotte de La Rochefoucauld-Vieilleville", "number", "F26x0003", "reach", "anne-charlotte@example.org")
 
-	do(scripts(false), chromedp.Navigate(base+"/as/nadia.adml"))
+	do(rendertest.Scripts(false), chromedp.Navigate(base+"/as/nadia.adml"))
 	press("#q", "goff"+kb.Enter)
 	page("Anne Le Goff")
 	if *shots != "" {

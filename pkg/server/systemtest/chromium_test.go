@@ -8,16 +8,15 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/loge-idp/loge/pkg/render/rendertest"
 )
 
 var shots = flag.String("shots", "", "write a picture of every page into this folder")
@@ -34,28 +33,8 @@ type window struct {
 // newWindow opens a window that ends with the test.
 func newWindow(t *testing.T, name string, width int64, keyboard, scripts bool, more ...chromedp.ExecAllocatorOption) *window {
 	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no chromium: apt-get install chromium")
-		}
-		t.Skip("no chromium: apt-get install chromium")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU)
-	options = append(options, more...)
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil { // the first use starts it, and must not have the deadline
-		t.Fatal(err)
-	}
-	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
-	t.Cleanup(cancel)
-	w := &window{t: t, ctx: ctx, name: name, keyboard: keyboard}
-	w.do(chromedp.EmulateViewport(width, 800), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts})
-		return err
-	}))
+	w := &window{t: t, ctx: rendertest.Chromium(t, more...), name: name, keyboard: keyboard}
+	w.do(chromedp.EmulateViewport(width, 800), rendertest.Scripts(scripts))
 	return w
 }
 

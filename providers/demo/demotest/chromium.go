@@ -1,13 +1,11 @@
 package demotest
 
 import (
-	"context"
-	"os"
-	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/loge-idp/loge/pkg/render/rendertest"
 )
 
 // WalkThrough signs in and out in a Chromium, at the applications under a URL:
@@ -17,7 +15,7 @@ import (
 // the application and back. The portal is to greet with the name.
 func WalkThrough(t *testing.T, url, login, password, name string) {
 	t.Helper()
-	ctx := chromium(t)
+	ctx := rendertest.Chromium(t, chromedp.Flag("lang", "en"), chromedp.Flag("accept-lang", "en"))
 	walk := func(what string, steps ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
 		if err := chromedp.Do(ctx, steps...); err != nil {
@@ -49,27 +47,4 @@ func WalkThrough(t *testing.T, url, login, password, name string) {
 		return says("Welcome")
 	})
 	walk("to the library's sign-in", chromedp.Click("a.button"), chromedp.WaitVisible("#password"))
-}
-
-// chromium opens a browser that ends with the test.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no chromium: apt-get install chromium")
-		}
-		t.Skip("no chromium: apt-get install chromium")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("lang", "en"), chromedp.Flag("accept-lang", "en"))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil { // the first use starts it, and must not have the deadline
-		t.Fatal(err)
-	}
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
 }
