@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"html/template"
+	"strings"
 
 	"github.com/loge-idp/loge/pkg/render"
 )
@@ -28,22 +29,24 @@ var (
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{{.Title}}</title>
 <style>
-body { margin: 1rem auto; padding: 0 1rem; max-width: 40rem; font-family: "DejaVu Sans", Verdana, sans-serif; line-height: 1.35; color: #000; background: #fff }
-article { position: relative; overflow: hidden; overflow-wrap: anywhere; padding: 1rem 0; border-bottom: 1px solid #767676 }
-article h2, article p { margin: 0 0 .4em }
+body { margin: 1rem auto; padding: 0 1rem; max-width: 40rem; font-family: "DejaVu Sans", Verdana, sans-serif; line-height: {{.Leading}}; color: #000; background: #fff }
+article { display: flow-root; overflow-wrap: anywhere; padding: 1rem 0; border-bottom: 1px solid #767676 }
+h2, p { margin: 0 }
+.gap { margin-top: .65em }
 .exact { font: bold 1.4em "DejaVu Sans Mono", monospace }
+.url { display: inline-block }
 figure { float: right; width: 9rem; margin: 0 0 1rem 1rem }
 figure svg { display: block; width: 100% }
 @page { size: A4; margin: 0 }
 @media print {
-  body { margin: 0; padding: 0; max-width: none; font-size: {{.Text}}pt }
+  body { margin: 0; padding: 0; max-width: none }
   h1 { display: none }
   .page { display: grid; grid-template-columns: repeat({{.Columns}}, 1fr); break-after: page }
   .page:last-child { break-after: auto }
-  article { box-sizing: border-box; height: {{.Height}}mm; padding: {{.Margin}}mm; border: 0; outline: .1mm solid #999; break-inside: avoid }
-  article h2 { font-size: {{.Heading}}pt }
-  .exact { font-size: {{.Exact}}pt }
-  figure { width: {{.QR}}mm; margin: 0 0 0 {{.Margin}}mm }
+  article { box-sizing: border-box; min-height: {{.Height}}mm; padding: {{.Margin}}mm; border: 0; outline: .1mm solid #999; break-inside: avoid; font-size: calc(var(--scale) * {{.Text}}pt) }
+  h2 { font-size: calc(var(--scale) * {{.Heading}}pt) }
+  .exact { font-size: calc(var(--scale) * {{.Exact}}pt); line-height: {{.Leading}} }
+  figure { width: {{.QR}}mm; margin: 0 0 0 {{.Gap}}mm }
 }
 </style>
 </head>
@@ -51,12 +54,12 @@ figure svg { display: block; width: 100% }
 <h1>{{.Title}}</h1>
 <main>
 `))
-	articleHTML = template.Must(template.New("article").Parse(`<article lang="{{.Lang}}">
+	articleHTML = template.Must(template.New("article").Parse(`<article lang="{{.Lang}}" style="--scale: {{.Scale}}">
 {{- with .Figure}}
 <figure role="img" aria-label="{{.Says}}">{{.Drawing}}</figure>
 {{- end}}
 {{- range .Lines}}
-{{if eq .Kind "# "}}<h2>{{.Text}}</h2>{{else if eq .Kind "= "}}<p class="exact">{{.Text}}</p>{{else}}<p>{{.Text}}</p>{{end}}
+{{if eq .Kind "# "}}<h2>{{.HTML}}</h2>{{else if eq .Kind "= "}}<p class="exact">{{.HTML}}</p>{{else}}<p{{if .Gap}} class="gap"{{end}}>{{.HTML}}</p>{{end}}
 {{- end}}
 </article>
 `))
@@ -65,6 +68,7 @@ figure svg { display: block; width: 100% }
 // article is a letter as its template sees it.
 type article struct {
 	Lang   string
+	Scale  float64 // on paper
 	Lines  []articleLine
 	Figure *figure
 }
@@ -72,6 +76,19 @@ type article struct {
 type articleLine struct {
 	Kind kind
 	Text string
+	Gap  bool // before it
+}
+
+// HTML is the text, with each address in one piece: it is copied from paper, and
+// a browser would break it at a hyphen.
+func (l articleLine) HTML() template.HTML {
+	words := strings.Split(template.HTMLEscapeString(l.Text), " ")
+	for i, word := range words {
+		if strings.Contains(word, "://") {
+			words[i] = `<span class="url">` + word + `</span>`
+		}
+	}
+	return template.HTML(strings.Join(words, " "))
 }
 
 type figure struct {
@@ -85,14 +102,17 @@ func (h *web) add(l letter) error {
 		return err
 	}
 	a := article{Lang: lang}
+	// DejaVu is as wide as any font that a browser would take.
+	_, a.Scale = h.format.fit(lines, h.format.area(0, !l.issued.URL.Empty()))
+	gap := false
 	for _, l := range lines {
 		switch {
-		case l.text == "":
 		case l.kind == drawing:
 			a.Figure = &figure{Says: l.text}
-		default:
-			a.Lines = append(a.Lines, articleLine{l.kind, l.text})
+		case l.text != "":
+			a.Lines = append(a.Lines, articleLine{l.kind, l.text, gap})
 		}
+		gap = l.text == ""
 	}
 	if l.issued.URL.Empty() {
 		a.Figure = nil
@@ -115,10 +135,10 @@ func (h *web) begin() error {
 	case h.letters == 0:
 		f := h.format
 		if err = headHTML.Execute(h.w, struct {
-			Lang, Title                              string
-			Columns                                  int
-			Height, Margin, QR, Text, Heading, Exact float64
-		}{h.lang, h.title, f.columns, 297 / float64(f.rows), f.margin, f.qr, f.text, f.head, f.exact}); err != nil {
+			Lang, Title                                            string
+			Columns                                                int
+			Leading, Height, Margin, Gap, QR, Text, Heading, Exact float64
+		}{h.lang, h.title, f.columns, leading, f.height(), f.margin, f.margin / 2, f.qr, f.text, f.head, f.exact}); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(h.w, `<div class="page">`)

@@ -217,4 +217,3 @@ func (p *Press) letter(ctx context.Context, r Recipient, batch string, o Order) 
 	}
 	return letter{r, a.Login, recovery.Issued{}}, err == nil, err
 }
-

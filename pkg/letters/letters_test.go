@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -225,7 +226,8 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-// Of the pages there are as many as it takes, with the title and the language.
+// R64: of the pages there are as many as it takes, and each letter is a part of
+// the document with a heading; what pkg/letters/pdf writes is tested there.
 func TestPDF(t *testing.T) {
 	for perPage, pages := range map[int]int{1: 18, 2: 9, 8: 3} {
 		t.Run(fmt.Sprint(perPage), func(t *testing.T) {
@@ -236,10 +238,93 @@ func TestPDF(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := out.String()
-			if got := strings.Count(text, "/Type/Page/"); got != pages {
-				t.Errorf("%d pages for %+v", got, done)
+			n := done.Codes + done.Reminders
+			for what, want := range map[string]int{"/Type/Page/": pages, "/S/Sect/": n, "/S/H1/": n, "/S/Figure/": done.Codes} {
+				if got := strings.Count(text, what); got != want {
+					t.Errorf("%d of %s, want %d", got, what, want)
+				}
 			}
 		})
+	}
+}
+
+// R64: HTML has one heading and one language for each letter, no script, and
+// nothing of a name is markup.
+func TestHTML(t *testing.T) {
+	for perPage, pages := range map[int]int{0: 18, 1: 18, 2: 9, 8: 3} {
+		w := open(t, nil)
+		var out bytes.Buffer
+		to := w.class(t)
+		done, err := w.press.Print(t.Context(), &out, letters.Order{To: to, Format: letters.HTML, PerPage: perPage})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := xml.NewDecoder(&out)
+		d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+		found := map[string]int{}
+		for {
+			token, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if e, ok := token.(xml.StartElement); ok {
+				found[e.Name.Local]++
+				for _, a := range e.Attr {
+					found[e.Name.Local+" "+a.Name.Local]++
+				}
+			}
+		}
+		n := done.Codes + done.Reminders
+		want := map[string]int{"h1": 1, "h2": n, "article": n, "article lang": n, "html lang": 1, "div class": pages, "svg": done.Codes, "figure aria-label": done.Codes, "figure role": done.Codes, "title": 1}
+		for name, times := range want {
+			if found[name] != times {
+				t.Errorf("%d to a page: %d of %s, want %d", perPage, found[name], name, times)
+			}
+		}
+		for _, none := range []string{"script", "link", "img", "a"} {
+			if found[none] > 0 {
+				t.Errorf("<%s>", none)
+			}
+		}
+	}
+	d := &crowd{n: 1, name: "<b>R&D</b>\n# x"}
+	w := open(t, d)
+	to, err := letters.Search(t.Context(), d, directory.Query{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if _, err := w.press.Print(t.Context(), &out, letters.Order{To: to, Format: letters.HTML}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<p>&lt;b&gt;R&amp;D&lt;/b&gt; # x</p>", `<span class="url">https://login.lycee-veil.example/activate</span>`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in %s", want, out.String())
+		}
+	}
+}
+
+// Letters leave while others are still to be made: nobody's memory has all.
+func TestStreams(t *testing.T) {
+	d := &crowd{n: 200}
+	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []letters.Format{letters.PDF, letters.HTML, letters.CSV} {
+		w := open(t, d)
+		var out counter
+		half, printed := counter(0), 0
+		_, err := w.press.Print(t.Context(), &out, letters.Order{To: to, Format: format, Progress: func() {
+			if printed++; printed == len(to)/2 {
+				half = out
+			}
+		}})
+		if err != nil || half < out/3 {
+			t.Errorf("%s: %d of %d bytes left half-way, %v", format, half, out, err)
+		}
 	}
 }
 
