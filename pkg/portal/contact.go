@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -32,10 +31,7 @@ func (a addressed) and(kind account.ContactKind) addressed {
 }
 
 func (p *Portal) addressed(r *http.Request) (a addressed) {
-	plain, err := p.Keys.Box("portal "+cookieAddress).Open(p.Cookies.Get(r, cookieAddress), "")
-	if err != nil || json.Unmarshal(plain, &a) != nil {
-		return addressed{}
-	}
+	p.kept(r, cookieAddress, &a)
 	return a
 }
 
@@ -74,15 +70,15 @@ func (p *Portal) postAddress(w http.ResponseWriter, r *http.Request) {
 	case render.SwitchesLanguage(r):
 		p.showAddress(w, r, http.StatusOK, kind, asked, nil)
 	case r.PostFormValue("later") != "":
-		p.keep(w, cookieAddress, asked.and(kind))
+		p.keep(w, cookieAddress, attemptLife, asked.and(kind))
 		p.to(w, r, "/recover/password")
 	case r.PostFormValue("again") != "":
-		p.keep(w, cookieAddress, addressed{Done: asked.Done})
+		p.keep(w, cookieAddress, attemptLife, addressed{Done: asked.Done})
 		p.to(w, r, "/recover/address")
 	case asked.Attempt != "":
 		err := p.Recovery.CompleteAddress(r.Context(), proof, recovery.Reply{Attempt: asked.Attempt, Code: r.PostFormValue("code"), Source: source, Address: client})
-		if err == nil && kind == account.Email {
-			p.noteActivated(r.Context(), ready.Login, p.noteAddress)
+		if err == nil {
+			p.noteRecovered(r.Context(), recovery.Ready{Account: ready.Account, Reached: []account.ContactKind{kind}})
 		}
 		p.addressAnswer(w, r, err, kind, asked, "/recover/password", asked.and(kind))
 	default:
@@ -96,14 +92,14 @@ func (p *Portal) addressAnswer(w http.ResponseWriter, r *http.Request, err error
 	var slow *recovery.SlowDown
 	switch {
 	case err == nil:
-		p.keep(w, cookieAddress, then)
+		p.keep(w, cookieAddress, attemptLife, then)
 		p.to(w, r, to)
 	case errors.As(err, &slow):
 		p.showAddress(w, r, http.StatusTooManyRequests, kind, asked, slowDown(slow))
 	case errors.Is(err, recovery.ErrAddress):
 		p.Logger.WarnContext(r.Context(), "rescue address not taken", "ref", web.Reference(r), "err", err)
 		asked = addressed{Done: asked.Done}
-		p.keep(w, cookieAddress, asked)
+		p.keep(w, cookieAddress, attemptLife, asked)
 		p.showAddress(w, r, http.StatusBadRequest, kind, asked, &render.Alert{Key: badAddress(kind), Field: "address"})
 	case errors.Is(err, recovery.ErrWrong):
 		p.showAddress(w, r, http.StatusBadRequest, kind, asked, &render.Alert{Key: render.AlertBadCode, Field: "code"})

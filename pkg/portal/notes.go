@@ -9,6 +9,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/recovery"
 )
 
 // notes keep what must be known of an account for years, in the account itself:
@@ -72,28 +73,27 @@ func (p *Portal) noteAddress(ctx context.Context, id account.ID) error {
 	return err
 }
 
-// noteActivated writes down what somebody did while activating, so that they are
-// not asked again when they sign in. If it cannot be they are asked once more.
-func (p *Portal) noteActivated(ctx context.Context, login string, note func(context.Context, account.ID) error) {
-	if p.notes.directory == nil {
-		return
+// noteCharter writes down that the charter was accepted, where that is kept.
+func (p *Portal) noteCharter(ctx context.Context, id account.ID) error {
+	if p.asks.Charter == nil {
+		return nil
 	}
-	a, err := p.notes.directory.Find(ctx, login)
-	if err == nil {
-		err = note(ctx, a.ID)
-	}
-	if err != nil {
-		p.Logger.WarnContext(ctx, "a step taken while activating is not noted", "err", err)
-	}
+	_, err := p.notes.write(ctx, id, notedCharter, p.asks.Charter.Version)
+	return err
 }
 
-// noteCharter writes down that the charter of an activation was accepted, if it
-// is the one that is asked for.
-func (p *Portal) noteCharter(ctx context.Context, login, url string) {
-	if terms := p.asks.Charter; terms != nil && terms.URL == url {
-		p.noteActivated(ctx, login, func(ctx context.Context, id account.ID) error {
-			_, err := p.notes.write(ctx, id, notedCharter, terms.Version)
-			return err
-		})
+// noteRecovered writes down what somebody did on the way back in, so that they
+// are not asked again when they sign in: the charter, and an address at which
+// they answered. If it cannot be they are asked once more.
+func (p *Portal) noteRecovered(ctx context.Context, ready recovery.Ready) {
+	var err error
+	if ready.Charter != "" {
+		err = p.noteCharter(ctx, ready.Account)
+	}
+	if slices.Contains(ready.Reached, account.Email) {
+		err = errors.Join(err, p.noteAddress(ctx, ready.Account))
+	}
+	if err != nil {
+		p.Logger.WarnContext(ctx, "a step taken on the way back in is not noted", "err", err)
 	}
 }

@@ -164,17 +164,24 @@ func (p *Portal) LoginForm(w http.ResponseWriter, r *http.Request, f login.Form)
 	if f.URL != "/login" {
 		frame.Return = f.URL
 	}
+	if done := p.finished(r); done.Login != "" && f.Failure == login.None {
+		p.Cookies.Delete(w, cookieDone)
+		f.Login = done.Login
+		if news := done.news(); news != "" {
+			frame.Alert = &render.Alert{Key: news, Good: true}
+		}
+	}
 	status := http.StatusOK
 	switch f.Failure {
 	case login.Rejected:
 		status = http.StatusUnauthorized
 		frame.Alert = &render.Alert{Key: render.AlertBadCredentials, Field: "password", Links: []render.Link{
-			p.door(render.LinkActivate, "/activate", frame.Return), p.door(render.LinkRecover, "/recover", frame.Return)}}
+			p.door(render.LinkRecover, "/recover", frame.Return), p.door(render.LinkActivate, "/activate", frame.Return)}}
 	case login.OtherBrowser:
 		status = http.StatusForbidden
 		frame.Alert = &render.Alert{Key: render.AlertOtherBrowser}
 	}
-	p.Pages.Render(w, r, status, render.Login{Frame: frame, Username: f.Login})
+	p.Pages.Render(w, r, status, render.Login{Frame: frame, Username: f.Login, Letters: p.Recovery != nil && p.Recovery.Letters()})
 }
 
 // Refused implements login.Pages.

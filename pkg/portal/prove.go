@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -138,7 +137,7 @@ func (p *Portal) password(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showPassword(w http.ResponseWriter, r *http.Request, status int, ready recovery.Ready, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Password{Purpose: render.Purpose(ready.Purpose), Login: ready.Login, Minimum: p.Recovery.Policy.Minimum(),
+	p.Pages.Render(w, r, status, render.Password{Purpose: render.Purpose(ready.Purpose), Login: ready.Login, Minimum: ready.Minimum,
 		Charter: ready.Charter, Unlockable: ready.Unlockable,
 		Frame: render.Frame{Step: 3, Alert: alert, Return: ready.Return, NoDoors: true}})
 }
@@ -175,9 +174,6 @@ func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		p.noProof(w, r, err)
 	default:
-		if ready.Charter != "" {
-			p.noteCharter(r.Context(), ready.Login, ready.Charter)
-		}
 		p.finish(w, r, ready.Purpose, ready)
 	}
 }
@@ -200,16 +196,26 @@ func (p *Portal) postUnlock(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// doneLife is how long the last page recalls the identifier: computers are
-// shared.
-const doneLife = 5 * time.Minute
+// finished is what cookieDone holds for the page after the last one.
+type finished struct {
+	Purpose recovery.Purpose `json:"p"`
+	Login   string           `json:"l"`
+	Rescue  []string         `json:"r,omitempty"` // masked
+	Charter bool             `json:"c,omitempty"`
+}
 
-// finish forgets what the browser held and says that all is done.
+// finish forgets what the browser held, with whoever was signed in there, and
+// says that all is done.
 func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery.Purpose, ready recovery.Ready) {
+	p.noteRecovered(r.Context(), ready)
+	if _, err := p.Login.Logout(w, r); err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
 	p.Cookies.Delete(w, cookieProof)
 	p.Cookies.Delete(w, cookieAttempt)
 	p.Cookies.Delete(w, cookieAddress)
-	p.Cookies.Set(w, cookieDone, p.Keys.Box("portal "+cookieDone).Seal([]byte(ready.Login), ""), doneLife)
+	p.keep(w, cookieDone, doneLife, finished{Purpose: purpose, Login: ready.Login, Rescue: ready.Rescue, Charter: ready.Charter != ""})
 	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(purpose)), ready.Return))
 }
 
@@ -238,13 +244,33 @@ func (p *Portal) showAgain(w http.ResponseWriter, r *http.Request) {
 		Step: 1, Action: "/recover", Alert: &render.Alert{Key: render.AlertStartAgain}}})
 }
 
+// done sums up what an activation has made. After any other recovery there is
+// nothing to read but that it is done: the form to sign in with says so.
 func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
-	purpose := recovery.Purpose(r.URL.Query().Get("purpose"))
-	if purpose != recovery.Activate && purpose != recovery.Unlock {
-		purpose = recovery.Reset
-	}
 	back := local(r)
-	login, _ := p.Keys.Box("portal "+cookieDone).Open(p.Cookies.Get(r, cookieDone), "") // none without
-	p.Pages.Render(w, r, http.StatusOK, render.Done{Purpose: render.Purpose(purpose), Login: string(login), LoginURL: p.Pages.URL(or(back, "/login")),
+	if r.URL.Query().Get("purpose") != string(recovery.Activate) {
+		p.to(w, r, or(back, "/login"))
+		return
+	}
+	done := p.finished(r)
+	p.Pages.Render(w, r, http.StatusOK, render.Activated{Login: done.Login, Rescue: done.Rescue, Charter: done.Charter, LoginURL: p.Pages.URL(or(back, "/login")),
 		Frame: render.Frame{Destination: p.destination(back), NoDoors: true}})
+}
+
+// finished is what this browser has just finished; zero for nothing.
+func (p *Portal) finished(r *http.Request) (done finished) {
+	p.kept(r, cookieDone, &done)
+	return done
+}
+
+// news are the words for what was just finished; empty where nothing was, or
+// where they were read on a page of their own.
+func (f finished) news() render.AlertKey {
+	switch f.Purpose {
+	case recovery.Reset:
+		return render.AlertPasswordChanged
+	case recovery.Unlock:
+		return render.AlertUnlocked
+	}
+	return ""
 }

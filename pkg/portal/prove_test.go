@@ -168,7 +168,8 @@ func TestUnlock(t *testing.T) {
 	h.people.change("alice", func(a *account.Account) { a.Status, a.Reason = account.Locked, account.ReasonTooManyTries })
 	b := h.browser()
 	b.proven("alice", "return", "/app").has(t, `action="/recover/unlock"`)
-	b.leads(b.post("/recover/unlock"), "/recover/done?purpose=unlock&return=%2Fapp").is(t, http.StatusOK).has(t, "Moodle")
+	b.leads(b.post("/recover/unlock"), "/recover/done?purpose=unlock&return=%2Fapp").is(t, http.StatusSeeOther)
+	b.get("/login").has(t, "Votre compte est débloqué", `value="alice"`)
 	if h.people.changes() != 0 || h.people.unlocked != 1 {
 		t.Errorf("%d passwords set, unlocked %d times", h.people.changes(), h.people.unlocked)
 	}
@@ -393,6 +394,7 @@ func TestWording(t *testing.T) {
 	}
 	h.settled()
 	b.post("/recover/address", "later", "yes")
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate").has(t, "newby").hasNot(t, "autres connexions")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate").has(t, "newby")
+	b.get("/login").has(t, `value="newby"`).hasNot(t, `id="alert"`)
 	h.browser().get("/recover/done?purpose=activate").is(t, http.StatusOK).hasNot(t, "newby")
 }

@@ -24,10 +24,13 @@ const (
 	cookieProof = "recovery-proof"
 	// cookieUndo holds the token of a message about a changed address.
 	cookieUndo = "recovery-undo"
-	// cookieDone holds, sealed, the identifier for the last page.
+	// cookieDone holds, sealed, what was done and the identifier to sign in
+	// with.
 	cookieDone = "recovery-done"
 
 	attemptLife = 24 * time.Hour
+	// doneLife is how long the identifier is recalled: computers are shared.
+	doneLife = 5 * time.Minute
 	// maxToken keeps a made-up token from making a cookie that no browser
 	// takes.
 	maxToken = 100
@@ -147,7 +150,7 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
 	if len(ask.Return) > maxReturn {
 		ask.Return = ""
 	}
-	p.keep(w, cookieAttempt, ask)
+	p.keep(w, cookieAttempt, attemptLife, ask)
 	p.to(w, r, "/recover/sent")
 }
 
@@ -188,7 +191,7 @@ func (p *Portal) showSent(w http.ResponseWriter, r *http.Request, status int, as
 	if !ask.More {
 		others = slices.DeleteFunc(channels, func(name string) bool { return name == by })
 	}
-	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed, By: by, Channels: others,
+	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed, By: by, Channels: others, Letters: p.Recovery.Letters() && !ask.More,
 		Frame: render.Frame{Step: 2, Alert: alert, Return: ask.Return}})
 }
 
@@ -225,32 +228,38 @@ func (p *Portal) postSent(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// code is the way in on another device than that which asked.
+// code is the way in on another device than that which asked, and for what no
+// message brought.
 func (p *Portal) code(w http.ResponseWriter, r *http.Request) {
-	p.showCode(w, r, http.StatusOK, nil)
+	who := ""
+	if ask, ok := p.asked(r); ok && p.now().Before(ask.Until) { // and not of yesterday: computers are shared
+		who = ask.Login
+	}
+	p.showCode(w, r, http.StatusOK, who, nil)
 }
 
-func (p *Portal) showCode(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Code{Username: r.PostFormValue("username"), Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(), By: p.by(r),
+func (p *Portal) showCode(w http.ResponseWriter, r *http.Request, status int, who string, alert *render.Alert) {
+	p.Pages.Render(w, r, status, render.Code{Username: who, Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(), By: p.by(r),
 		Frame: render.Frame{Step: 2, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
 func (p *Portal) postCode(w http.ResponseWriter, r *http.Request) {
+	who := r.PostFormValue("username")
 	if render.SwitchesLanguage(r) {
-		p.showCode(w, r, http.StatusOK, nil)
+		p.showCode(w, r, http.StatusOK, who, nil)
 		return
 	}
 	for _, field := range []string{"username", "code"} {
 		if r.PostFormValue(field) == "" {
-			p.showCode(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertMissing, Field: field})
+			p.showCode(w, r, http.StatusBadRequest, who, &render.Alert{Key: render.AlertMissing, Field: field})
 			return
 		}
 	}
-	p.answer(w, r, recovery.Reply{Method: p.by(r), Login: r.PostFormValue("username"), Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
+	p.answer(w, r, recovery.Reply{Method: p.by(r), Login: who, Code: r.PostFormValue("code")}, func(status int, alert *render.Alert) {
 		if alert.Key == render.AlertBadCode && p.by(r) != "" {
 			alert = &render.Alert{Key: render.AlertBadAnswer, Field: "code"}
 		}
-		p.showCode(w, r, status, alert)
+		p.showCode(w, r, status, who, alert)
 	})
 }
 
@@ -334,19 +343,24 @@ func (p *Portal) destination(back string) string {
 	return ""
 }
 
-// keep seals something of the page's own into a cookie.
-func (p *Portal) keep(w http.ResponseWriter, name string, value any) {
+// keep seals something of the page's own into a cookie, and kept reads it back:
+// value stays as it is where there is none.
+func (p *Portal) keep(w http.ResponseWriter, name string, life time.Duration, value any) {
 	plain, err := json.Marshal(value)
 	if err != nil {
 		panic(err) // plain data
 	}
-	p.Cookies.Set(w, name, p.Keys.Box("portal "+name).Seal(plain, ""), attemptLife)
+	p.Cookies.Set(w, name, p.Keys.Box("portal "+name).Seal(plain, ""), life)
 }
 
-func (p *Portal) asked(r *http.Request) (asked, bool) {
-	var ask asked
-	plain, err := p.Keys.Box("portal "+cookieAttempt).Open(p.Cookies.Get(r, cookieAttempt), "")
-	return ask, err == nil && json.Unmarshal(plain, &ask) == nil
+func (p *Portal) kept(r *http.Request, name string, value any) bool {
+	plain, err := p.Keys.Box("portal "+name).Open(p.Cookies.Get(r, name), "")
+	return err == nil && json.Unmarshal(plain, value) == nil
+}
+
+func (p *Portal) asked(r *http.Request) (ask asked, ok bool) {
+	ok = p.kept(r, cookieAttempt, &ask)
+	return ask, ok
 }
 
 func slowDown(s *recovery.SlowDown) *render.Alert {

@@ -20,8 +20,11 @@ import (
 // account itself asks for.
 type Steps struct {
 	// Notes is the attribute of the directory in which it is kept who has taken
-	// which step, of several values, read and editable. Both steps need it.
-	Notes   string `json:"notes"`
+	// which step, of several values, read and editable. Address needs it.
+	// Without it the charter is asked for at activation only.
+	Notes string `json:"notes"`
+	// Charter is asked for at activation, and at login of whoever has not
+	// accepted it.
 	Charter *Terms `json:"charter"`
 	// Address asks for a rescue address that is proved, and asks again later on
 	// (requirement R21).
@@ -59,7 +62,15 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 		steps = append(steps, mustChange{p})
 	}
 	steps = append(steps, login.GraceNotice{Pages: p})
-	if c.Charter == nil && c.Address == nil {
+	if c.Charter != nil {
+		if u, err := url.Parse(c.Charter.URL); err != nil || u.Host == "" || c.Charter.Version == "" {
+			return nil, plugin.At("charter", errors.New(`needs a version, like "2026-09", and the url of its text`))
+		}
+		if p.Recovery != nil {
+			p.Recovery.Charter = c.Charter.URL
+		}
+	}
+	if c.Address == nil && (c.Charter == nil || c.Notes == "" && p.Recovery != nil) {
 		return steps, nil
 	}
 	editable, ok := p.Login.Directory.(interface {
@@ -78,9 +89,6 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 	kept := notes{editable, c.Notes}
 	p.asks, p.notes = c, kept
 	if c.Charter != nil {
-		if u, err := url.Parse(c.Charter.URL); err != nil || u.Host == "" || c.Charter.Version == "" {
-			return nil, plugin.At("charter", errors.New(`needs a version, like "2026-09", and the url of its text`))
-		}
 		steps = append(steps, charter{p, kept, *c.Charter})
 	}
 	if c.Address != nil {
@@ -144,11 +152,10 @@ func (p charter) Take(r *http.Request, s *session.Session) (any, error) {
 	if r.PostFormValue("charter") == "" {
 		return &render.Alert{Key: render.AlertTerms, Field: "charter"}, nil
 	}
-	a, err := p.notes.write(r.Context(), s.Account.ID, notedCharter, p.terms.Version)
-	if err == nil {
-		s.Account = a
+	if err := p.noteCharter(r.Context(), s.Account.ID); err != nil {
+		return nil, err
 	}
-	return nil, err
+	return nil, p.refresh(r, s)
 }
 
 // rescue is the step of the rescue address.

@@ -164,7 +164,6 @@ func TestStepsThatCannotBe(t *testing.T) {
 		steps    portal.Steps
 		readOnly bool
 	}{
-		"notes":         {portal.Steps{Charter: charter}, false},
 		"notes ":        {portal.Steps{Notes: "info", Charter: charter}, true},
 		"notes  ":       {portal.Steps{Address: &portal.Rescue{}}, false},
 		"charter":       {portal.Steps{Notes: "info", Charter: &portal.Terms{URL: "https://univ.example/"}}, false},
@@ -241,7 +240,7 @@ func TestStepsTakenWhileActivating(t *testing.T) {
 	m := <-h.mails
 	h.settled()
 	b.leads(b.post("/recover/address", "code", inCode.FindString(m.Text)), "/recover/password").is(t, http.StatusOK)
-	b.leads(b.post("/recover/password", "password", chosen, "charter", "yes"), "/recover/done?purpose=activate")
+	b.leads(b.post("/recover/password", "password", chosen, "charter", "yes"), "/recover/done?purpose=activate").has(t, "newby", "m••••@h••••", "acceptée")
 	if got := d.of("newby").Attributes["info"]; !slices.Equal(got, []string{"loge:address=2026-09-15", "loge:charter=2026-09"}) {
 		t.Errorf("noted %q", got)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -105,9 +106,16 @@ func (f *Flow) proof(ctx context.Context, text string) (proven, error) {
 
 // Ready is what the page after a proof may show.
 type Ready struct {
+	Account account.ID
 	Purpose Purpose
 	Login   string // the account's own name: a reminder, and for password keepers
 	Return  string
+	Minimum int // characters of a new password
+	// Reached are the kinds of rescue address at which the person has answered
+	// on the way: such an address is proved by that. Rescue are all on file,
+	// masked (requirement R24).
+	Reached []account.ContactKind
+	Rescue  []string
 	// More are the ways to prove what is still missing; empty when all is
 	// proved. Short is set when something is missing and this account has no
 	// way to prove it: only an operator can help.
@@ -142,7 +150,11 @@ func (f *Flow) Proven(ctx context.Context, proof string) (Ready, error) {
 }
 
 func (f *Flow) ready(p proven) Ready {
-	out := Ready{Purpose: p.purpose, Login: p.account.Login, Return: p.fields[fieldReturn]}
+	out := Ready{Account: p.account.ID, Purpose: p.purpose, Login: p.account.Login, Return: p.fields[fieldReturn],
+		Minimum: f.Policy.MinimumFor(password.ContextOf(p.account)), Reached: f.reached(p)}
+	for _, c := range p.account.Contacts {
+		out.Rescue = append(out.Rescue, maskOf(c))
+	}
 	if p.account.Status == account.Locked {
 		_, err := f.whole(p, Unlock)
 		out.Unlockable = err == nil
@@ -168,6 +180,20 @@ func (f *Flow) ready(p proven) Ready {
 	}
 	out.Short = len(out.More) == 0
 	return out
+}
+
+// reached are the kinds of contact to which the methods of a proof send.
+func (f *Flow) reached(p proven) (kinds []account.ContactKind) {
+	for _, m := range f.Methods {
+		to, ok := m.(Addressed)
+		if !ok || p.by[m.Name()] == "" {
+			continue
+		}
+		if contacts := to.To(p.account, p.purpose); len(contacts) > 0 {
+			kinds = append(kinds, contacts[0].Kind)
+		}
+	}
+	return kinds
 }
 
 // Next has a further method send its challenge to somebody who has proved a

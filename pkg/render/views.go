@@ -83,10 +83,11 @@ const (
 	AlertBadAnswer      AlertKey = "bad_answer"      // what was typed to prove more is not right
 	AlertBadAddress     AlertKey = "bad_address"     // no rescue address: malformed, or the institution's own
 	AlertBadNumber      AlertKey = "bad_number"      // not the number of a mobile that messages go to
+	AlertUnlocked       AlertKey = "unlocked"        // the account is, with the password that it had
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadNumber}
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadNumber, AlertUnlocked}
 
 // Link is a way out, worded by the message link.<Key>.
 type Link struct {
@@ -129,6 +130,9 @@ type Login struct {
 	Frame
 	Username string // as typed before
 	Remember bool
+	// Letters is set where the code of a letter may be typed as the password
+	// (requirement R62).
+	Letters bool
 }
 
 // Problem is the page of something that went wrong, for any status of 400 and
@@ -348,6 +352,9 @@ type Sent struct {
 	// Channels are the other ways to send, by the names of their methods: the
 	// same for everybody. They are worded by method.<name>.send.
 	Channels []string
+	// Letters is set where codes are handed over: they are typed on another
+	// page, since the keyboard of this one has digits only.
+	Letters bool
 }
 
 // Code is the way in for somebody who has a code but not the page that asked
@@ -428,11 +435,13 @@ type Password struct {
 	Unlockable bool
 }
 
-// Done says that the password is set. Nobody has been signed in by that.
-type Done struct {
+// Activated sums up what an activation has made. Nobody has been signed in by
+// it.
+type Activated struct {
 	Frame
-	Purpose Purpose
-	Login   string // what to sign in with; empty when not known
+	Login   string   // what to sign in with; empty when not known
+	Rescue  []string // the rescue addresses on file, masked
+	Charter bool     // it was accepted
 	// LoginURL is where to sign in, towards Frame.Destination if there is one.
 	LoginURL string
 }
@@ -534,7 +543,7 @@ func (Sent) Page() string          { return "sent" }
 func (Code) Page() string          { return "code" }
 func (Opened) Page() string        { return "link" }
 func (Password) Page() string      { return "password" }
-func (Done) Page() string          { return "done" }
+func (Activated) Page() string     { return "activated" }
 func (Expired) Page() string       { return "expired" }
 func (FormPost) Page() string      { return "formpost" }
 func (HelpPage) Page() string      { return "help" }
@@ -545,7 +554,7 @@ func (BoxMessage) Page() string    { return "box-message" }
 // pageViews are the pages that must be there.
 var pageViews = []View{Login{}, Problem{}, LogoutConfirm{}, LoggedOut{}, Warn{}, Consent{}, DeviceCode{}, DeviceConfirm{}, DeviceDone{}, SignedIn{}, Grace{}, Refused{},
 	Identify{Purpose: PurposeReset}, Identify{Purpose: PurposeActivate}, Number{}, Sent{}, Code{}, More{}, Address{}, Unlock{}, Undo{}, Opened{}, Password{},
-	Done{}, Expired{}, FormPost{}, HelpPage{}, Accessibility{}, Box{}, BoxMessage{}}
+	Activated{}, Expired{}, FormPost{}, HelpPage{}, Accessibility{}, Box{}, BoxMessage{}}
 
 // MailLink is the mail with a link and a code.
 type MailLink struct {
@@ -639,7 +648,7 @@ func messageKeys() []string {
 		add("link", string(k), "")
 	}
 	for _, k := range purposes {
-		add("purpose", string(k), ".opened", ".password", ".done", ".used")
+		add("purpose", string(k), ".opened", ".password", ".used")
 	}
 	for _, k := range problemKinds {
 		add("problem", string(k), ".title", ".what", ".do")

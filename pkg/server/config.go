@@ -87,9 +87,6 @@ type Recovery struct {
 	// Ways say which proofs, or combinations of them, suffice for whom and for
 	// what. Without any, each method does by itself.
 	Ways []recovery.Way `json:"ways"`
-	// Charter is the URL of the terms that must be accepted at activation;
-	// none when empty.
-	Charter string `json:"charter"`
 	// Contacts are the kinds of rescue address that are asked for at
 	// activation where there is none: "email", "phone". Unset: a mail address.
 	Contacts []account.ContactKind `json:"contacts"`

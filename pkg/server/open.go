@@ -362,7 +362,7 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	}
 	flow := &recovery.Flow{
 		Store: p.store, Directory: p.directory, Sessions: sessions, Outbox: post, Keys: p.keys.Ring,
-		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password, Charter: o.config.Recovery.Charter,
+		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password,
 		Contacts: o.config.Recovery.Contacts, Mail: p.mail, Pages: p.pages,
 		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover", Undo: o.config.Issuer + "/recover/undo?t=",
 		Limits: recovery.DefaultLimits(), Audit: trail,

@@ -86,7 +86,7 @@ func TestAccountIsChecked(t *testing.T) {
 			c.Account.Fields = portal.Fields{affiliation}
 			c.Account.Fields[0].Who = unseen
 		},
-		"steps.notes: ":  func(c *server.Config) { c.Steps = portal.Steps{Charter: charter} },
+		"steps.notes: ":  func(c *server.Config) { c.Steps = portal.Steps{Address: &portal.Rescue{}} },
 		"steps.notes: i": func(c *server.Config) { c.Steps = portal.Steps{Charter: charter, Notes: "shoeSize"} },
 	} {
 		w := newWorld(t)

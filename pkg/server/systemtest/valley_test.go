@@ -238,13 +238,21 @@ var (
 	mailedCode = regexp.MustCompile(`(?m)^\d{6}\b`)
 )
 
-// chooses takes a new password, and signs in with it.
+// chooses takes a new password, and signs in with it: the form knows the name.
+// After an activation it comes behind a page that sums up.
 func (w *walk) chooses(login, password string) {
 	w.t.Helper()
 	w.fill("#password", password)
 	w.press(send)
-	w.press(goOn)
-	w.signsIn(login, password)
+	if evaluate[bool](w.window, `document.querySelector("#username") == null`) {
+		w.says(login)
+		w.press(goOn)
+	}
+	if known := evaluate[string](w.window, `document.querySelector("#username").value`); known != login {
+		w.t.Fatalf("the form knows %q", known)
+	}
+	w.fill("#password", password)
+	w.press(send)
 }
 
 func (w *walk) signsIn(login, password string) {
