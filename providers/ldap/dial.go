@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -181,7 +182,11 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, purpose use, as *cred
 // startTLSOID names the StartTLS operation (RFC 4511 section 4.14.1).
 const startTLSOID = "1.3.6.1.4.1.1466.20037"
 
-var errNoStartTLS = errors.New("StartTLS refused")
+// What stands between a connection and TLS.
+var (
+	errNoStartTLS = errors.New("StartTLS refused")
+	errNoTLS      = errors.New("no TLS")
+)
 
 // secure starts TLS. The StartTLS exchange is done here, before go-ldap has
 // the connection: its own has no deadline, and reads ahead, which would let
@@ -217,7 +222,11 @@ func secure(ctx context.Context, stream net.Conn, e *endpoint) (net.Conn, error)
 		config.ServerName = e.host
 	}
 	secured := tls.Client(stream, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
+	var record tls.RecordHeaderError
+	switch err := secured.HandshakeContext(ctx); {
+	case errors.Is(err, io.EOF), errors.As(err, &record):
+		return nil, fmt.Errorf("%w: %w", errNoTLS, err)
+	case err != nil:
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
 	return secured, nil

@@ -5,10 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
 
@@ -22,7 +24,7 @@ func (d *dir) Ping(ctx context.Context) error {
 	_, err := d.searches.search(ctx, d.look(d.base, "(objectClass=*)", "1.1"))
 	switch {
 	case goldap.IsErrorWithCode(err, goldap.LDAPResultNoSuchObject):
-		return fmt.Errorf("ldap: base %s does not exist, or %s may not read it", d.base, d.reader.dn)
+		return fmt.Errorf("ldap: there is no %s, or %s may not read it: check base, and the rights on the server", d.base, d.reader.dn)
 	case err != nil:
 		return unavailable("ping", err)
 	}
@@ -46,7 +48,8 @@ func (x *examination) say(ok bool, what, mend string) bool {
 	if ok {
 		mend = ""
 	}
-	x.report = append(x.report, directory.Finding{OK: ok, What: what, Mend: strings.ReplaceAll(mend, "\n", "; ")})
+	mend = strings.TrimRight(strings.ReplaceAll(mend, "\n", "; "), ": ") // where a server said nothing more
+	x.report = append(x.report, directory.Finding{OK: ok, What: what, Mend: mend})
 	return ok
 }
 
@@ -74,6 +77,7 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 		x.writable(result.Entries[0].DN)
 	}
 	x.indexed()
+	x.listed()
 	return x.report
 }
 
@@ -81,7 +85,9 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 func (x *examination) servers() bool {
 	answered := false
 	for _, s := range x.dialer.servers(forAccounts) {
-		at, err := s.endpoints(x.ctx, x.dialer.resolver)
+		resolve, cancel := deadline(x.ctx, x.timeout)
+		at, err := s.endpoints(resolve, x.dialer.resolver)
+		cancel()
 		if err != nil {
 			x.say(false, "server "+s.name, "check urls and the DNS: "+err.Error())
 		}
@@ -113,10 +119,10 @@ func (x *examination) readable(e entry) {
 	x.say(len(e.all(names.ID)) == 1, "identifier "+names.ID+" has one value", rights+"id to another stable attribute")
 	x.say(e.first(names.Login) != "", "login "+names.Login+" is readable", rights+"login")
 	for _, name := range x.schema.State {
-		if name == "ppolicy" || name == "389ds" {
-			continue // only there while somebody is locked
+		if name == "ppolicy" || name == "389ds" || name == "schac" {
+			continue // only there while somebody is locked, or will leave
 		}
-		_, ok := sources[name].judge(e, x.now(), x.lockout)
+		_, ok := sources[name].judge(e, terms{now: x.now(), lockout: x.lockout})
 		x.say(ok, "account state ("+name+") is readable",
 			fmt.Sprintf("entries without it count as %s: give %s the right to read %v, or set state and absentState", x.absent, x.reader.dn, sources[name].attributes))
 	}
@@ -199,14 +205,31 @@ const (
 func (x *examination) indexed() {
 	one := x.fastest(x.look(x.base, "(objectClass=*)", "1.1"))
 	var slow []string
+	mend := "index for equality, on the server: "
 	for _, l := range append(slices.Clone(x.lookup), lookup{attribute: x.schema.Attributes.ID}) {
 		request := x.request(l.filter("nobody.has.this.value"))
 		if took := x.fastest(request); took > slowLookup && took > slowerThan*one {
 			slow = append(slow, fmt.Sprintf("%s (%d ms)", l.attribute, took.Milliseconds()))
+			if l.rule != "" && l.rule != usualCases {
+				mend = "write :usualCases in place of :" + l.rule + ", which no index serves; " + mend
+			}
 		}
 	}
-	x.say(len(slow) == 0, "look-ups use an index", "index for equality, on the server: "+strings.Join(slow, ", ")+
-		"; and write :usualCases in place of :caseIgnoreMatch, which no index serves")
+	x.say(len(slow) == 0, "look-ups use an index", mend+strings.Join(slow, ", "))
+}
+
+// listedEnough is more accounts than any server shows by default to one who
+// reads by pages: 500 (OpenLDAP), 2000 (389ds).
+const listedEnough = 2500
+
+// listed says whether a search through all accounts comes to its end.
+func (x *examination) listed() {
+	seen := 0
+	err := x.Search(x.ctx, directory.Query{}, func(account.Account) bool {
+		seen++
+		return seen < listedEnough
+	})
+	x.say(err == nil, "lists of accounts are read to their end", fmt.Sprint(err))
 }
 
 func (x *examination) fastest(request *goldap.SearchRequest) time.Duration {
@@ -264,6 +287,7 @@ func unreached(err error) string {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
+	var late net.Error
 	switch {
 	case errors.As(err, &unknown):
 		return "its certificate is signed by an authority that is not known here: set ca to the file of that authority's certificate"
@@ -273,6 +297,10 @@ func unreached(err error) string {
 		return "its certificate has expired, or our clock is wrong: renew it: " + err.Error()
 	case goldap.IsErrorWithCode(err, goldap.LDAPResultInvalidCredentials):
 		return "check bindDN and bindPassword: " + err.Error()
+	case errors.Is(err, errNoAnswer), errors.As(err, &late) && late.Timeout():
+		return "it does not answer in time: check that it runs, and the firewalls between: " + err.Error()
+	case errors.Is(err, errNoTLS):
+		return "no TLS is spoken at this port: write ldap:// with startTLS, or the port of ldaps (636): " + err.Error()
 	case errors.Is(err, errNoStartTLS):
 		return "it does not offer StartTLS: give it a certificate, or write ldaps:// if it listens for that: " + err.Error()
 	}
