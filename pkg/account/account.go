@@ -32,8 +32,12 @@ type Account struct {
 	// Reason is why the status is not Active; empty otherwise.
 	Reason Reason
 	// Ends is the last instant at which the present status holds; zero when
-	// no end is known. Of a grace it is the end of the grace.
+	// no end is known. Of a grace it is the end of the grace, of an account that
+	// has expired the instant at which it did.
 	Ends time.Time
+	// Closes is the end of the grace that follows when Ends is past; zero when
+	// none does, and the account closes at once.
+	Closes time.Time `json:",omitzero"`
 
 	// MustChange: the directory says that the password must be changed before
 	// anything else.

@@ -55,6 +55,29 @@ func (d Date) String() string {
 	return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day)
 }
 
+// DateOf is the date of an instant in Place.
+func DateOf(t time.Time) Date {
+	year, month, day := t.In(Place).Date()
+	return Date{year, month, day}
+}
+
+// Last is the last second of the date in Place: an end date is inclusive
+// (requirement R11).
+func (d Date) Last() time.Time { return d.In(Place).AddDate(0, 0, 1).Add(-time.Second) }
+
+// Before reports whether the date is earlier than another one.
+func (d Date) Before(other Date) bool { return d.In(time.UTC).Before(other.In(time.UTC)) }
+
+// Next is the day after.
+func (d Date) Next() Date { return DateOf(d.In(Place).AddDate(0, 0, 1)) }
+
+// AddMonths is the same day so many months on, or the last one of a shorter
+// month.
+func (d Date) AddMonths(n int) Date {
+	first := time.Date(d.Year, d.Month+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
+	return Date{first.Year(), first.Month(), min(d.Day, first.AddDate(0, 1, -1).Day())}
+}
+
 // In is the first instant of the date in a place.
 func (d Date) In(place *time.Location) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, place)

@@ -57,8 +57,17 @@ type Editor interface {
 type Extender interface {
 	// Extend makes the last day on which the present state of an account holds
 	// another one, in account.Place. It must still be the day given first, else
-	// ErrConflict; the state itself stays as it is.
+	// ErrConflict; what the account may do stays as it is.
 	Extend(ctx context.Context, id account.ID, from, until account.Date) error
+}
+
+// Graceful is implemented by directories in which the end of an account may be
+// that of its holder's time in the house. The account can then last on in grace
+// (requirement R13), for as long as the house decides.
+type Graceful interface {
+	// Grace says how many months that is for the kind of person that an account
+	// is of, none when zero. It is called once, before anything else.
+	Grace(months func(account.Account) int)
 }
 
 // Lifter is implemented by directories in which a lock can be lifted that

@@ -4,19 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
 )
 
-// ErrNoEnd says that an account has no end to put off, or is closed.
+// ErrNoEnd says that an account has no end to put off: it is closed, or a grace
+// follows by itself.
 var ErrNoEnd = errors.New("lifecycle: the account has no end that could be put off")
 
 // Extendable is a directory in which the end of an account can be put off.
 type Extendable interface {
 	directory.Reader
 	directory.Extender
+}
+
+// Extensible reports whether an account has an end that could be put off. Where
+// a grace follows by itself it is that of the grace, once it has begun.
+func Extensible(a account.Account) bool {
+	return a.Status.MayLogin() && !a.Ends.IsZero() && a.Closes.IsZero()
 }
 
 // Grant puts the end of an account off by so many months, in the directory, and
@@ -28,21 +34,13 @@ func (x *Extensions) Grant(ctx context.Context, d Extendable, id account.ID, mon
 	if err != nil {
 		return account.Date{}, err
 	}
-	if a.Ends.IsZero() || !a.Status.MayLogin() || months < 1 {
+	if !Extensible(a) || months < 1 {
 		return account.Date{}, ErrNoEnd
 	}
-	year, month, day := a.Ends.In(account.Place).Date()
-	from := account.Date{Year: year, Month: month, Day: day}
-	until := later(from, months)
+	from := account.DateOf(a.Ends)
+	until := from.AddMonths(months)
 	if err := d.Extend(ctx, id, from, until); err != nil {
 		return account.Date{}, fmt.Errorf("lifecycle: grant: %w", err)
 	}
 	return until, x.Settle(ctx, id, true, by)
-}
-
-// later is the same day so many months on, or the last one of a shorter month.
-func later(d account.Date, months int) account.Date {
-	first := time.Date(d.Year, d.Month+time.Month(months), 1, 0, 0, 0, 0, time.UTC)
-	last := first.AddDate(0, 1, -1).Day()
-	return account.Date{Year: first.Year(), Month: first.Month(), Day: min(d.Day, last)}
 }

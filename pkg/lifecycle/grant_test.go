@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,4 +62,63 @@ func TestGrant(t *testing.T) {
 			}
 		})
 	}
+}
+
+// R13: a guest whose time ends is told so, lasts on for the three months of
+// those like him, is told again, asks for three more, and gets them: each in the
+// words of the directory.
+func TestALifeInGrace(t *testing.T) {
+	h := newHouse(t, fixtures.Clock, nil)
+	h.Config.Grace = []lifecycle.Grace{
+		{Who: account.Condition{Attribute: "eduPersonAffiliation", In: []string{"student"}}, Months: 12},
+		{Who: account.Condition{Attribute: "eduPersonAffiliation", In: []string{"affiliate"}}, Months: 3, Renewable: true},
+	}
+	opened, err := memory.DirectoryConfig{Fixtures: []string{"university"}, Now: h.clock.Now}.Open(t.Context(), struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.dir = opened
+	opened.(directory.Graceful).Grace(func(a account.Account) int { return h.Config.GraceOf(a, h.clock.Now()).Months })
+	r := h.machine()
+	felix := func() account.Account {
+		a, err := opened.Find(t.Context(), "fbadge")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	told := func(want string) {
+		t.Helper()
+		h.run(r, true)
+		for _, m := range h.deliver(r) {
+			if m.To == "felix@example.org" && strings.Contains(m.Subject, want) {
+				return
+			}
+		}
+		t.Errorf("nothing says %q", want)
+	}
+	is := func(status account.Status, day string) {
+		t.Helper()
+		if a := felix(); a.Status != status || account.DateOf(a.Ends).String() != day {
+			t.Errorf("%s until %s; want %s until %s", a.Status, account.DateOf(a.Ends), status, day)
+		}
+	}
+	is(account.Active, "2026-09-30")
+	told("moins de choses après le 30\u00a0septembre")
+	x := &lifecycle.Extensions{Store: h.clock, Keys: h.keys, Audit: audit.Log{Logger: slog.New(slog.DiscardHandler)}}
+	dir := opened.(lifecycle.Extendable)
+	if _, err := x.Grant(t.Context(), dir, felix().ID, 3, "desk"); !errors.Is(err, lifecycle.ErrNoEnd) {
+		t.Errorf("before a grace that follows by itself: %v", err)
+	}
+	h.days(16)
+	is(account.Grace, "2026-12-30")
+	h.days(75)
+	told("fermera le 30\u00a0décembre")
+	until, err := x.Grant(t.Context(), dir, felix().ID, 3, "desk")
+	if err != nil || until.String() != "2027-03-30" {
+		t.Errorf("%s, %v", until, err)
+	}
+	is(account.Grace, "2027-03-30")
+	h.days(120)
+	is(account.Disabled, "2027-03-30")
 }

@@ -217,10 +217,12 @@ func (r *Reminders) deliver(ctx context.Context, job outbox.Job) error {
 const remembered = 30 * 24 * time.Hour
 
 func (r *Reminders) send(ctx context.Context, id string, a account.Account, to string) error {
-	view := render.MailEnding{Login: a.Login, Ends: a.Ends, URL: r.Home}
-	if grace := r.Config.GraceOf(a, r.now()); grace.Renewable {
+	view := render.MailEnding{Login: a.Login, Ends: a.Ends, Closes: a.Closes, URL: r.Home}
+	switch grace := r.Config.GraceOf(a, r.now()); {
+	case !Extensible(a): // a grace follows, and then the next reminder
+	case grace.Renewable:
 		view.Months = grace.Months
-	} else {
+	default:
 		view.Final = grace.Months > 0
 	}
 	letter, err := r.Pages.Mail(a.Language, view)

@@ -20,7 +20,7 @@ const maxWhy = 500
 // extendable is how many months an account may be asked to last longer, by the
 // rule for its kind of people; zero when it has no end, or may not.
 func (p *Portal) extendable(a account.Account) int {
-	if rule := p.Lifecycle.GraceOf(a, p.now()); p.Extensions != nil && rule.Renewable && !a.Ends.IsZero() {
+	if rule := p.Lifecycle.GraceOf(a, p.now()); p.Extensions != nil && rule.Renewable && lifecycle.Extensible(a) {
 		return rule.Months
 	}
 	return 0

@@ -6,6 +6,8 @@ import "time"
 type MailEnding struct {
 	Login string
 	Ends  time.Time
+	// Closes is the end of the grace that follows; zero when none does.
+	Closes time.Time
 	// Months is how much longer the account can be asked for; zero when not.
 	Months int
 	// Final says that it cannot be asked for.

@@ -187,7 +187,10 @@ func (d *doctor) account(a account.Account, server *Server) {
 		status += " (" + string(a.Reason) + ")"
 	}
 	if !a.Ends.IsZero() {
-		status += ", until " + a.Ends.Format("2006-01-02")
+		status += ", until " + account.DateOf(a.Ends).String()
+	}
+	if !a.Closes.IsZero() {
+		status += ", then in grace until " + account.DateOf(a.Closes).String()
 	}
 	d.fine("account", "found as %s, %s: %s", a.Login, a.Handle, status)
 	if a.Status.MayLogin() {

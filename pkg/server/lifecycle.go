@@ -2,7 +2,9 @@ package server
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/lifecycle"
@@ -20,16 +22,27 @@ func (o *opening) watch(p parts, sessions *session.Manager, trail audit.Log) *li
 		PerSecond: o.config.Lifecycle.PerSecond, Audit: trail, Logger: o.logger}
 }
 
-// reminders are delivered by whichever process runs the outbox.
-func (o *opening) reminders(p parts, post *outbox.Outbox, trail audit.Log) (*lifecycle.Reminders, error) {
-	if d, ok := p.directory.(directory.Selecting); ok {
+// grace tells the directory how long accounts last whose holder has left.
+func (o *opening) grace(people directory.Directory) error {
+	if d, ok := people.(directory.Selecting); ok {
 		for i, grace := range o.config.Lifecycle.Grace {
 			for _, name := range grace.Who.Attributes() {
 				if !d.Reads(name) {
-					return nil, o.config.source.at(fmt.Sprintf("lifecycle.grace[%d].who", i), unread(name))
+					return o.config.source.at(fmt.Sprintf("lifecycle.grace[%d].who", i), unread(name))
 				}
 			}
 		}
+	}
+	if d, ok := people.(directory.Graceful); ok {
+		d.Grace(func(a account.Account) int { return o.config.Lifecycle.GraceOf(a, time.Now()).Months })
+	}
+	return nil
+}
+
+// reminders are delivered by whichever process runs the outbox.
+func (o *opening) reminders(p parts, post *outbox.Outbox, trail audit.Log) (*lifecycle.Reminders, error) {
+	if err := o.grace(p.directory); err != nil {
+		return nil, err
 	}
 	searcher, ok := p.directory.(directory.Searcher)
 	if !ok || p.mail == nil {

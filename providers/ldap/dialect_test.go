@@ -227,8 +227,8 @@ func twin(p directorytest.Person) (directorytest.Person, bool) {
 	switch p.Status {
 	case account.Locked:
 		p.Reason = account.ReasonAdministrative
-	case account.Disabled:
-		p.Reason = account.ReasonExpired
+	case account.Disabled: // for a year, see sambaKit
+		p.Reason, p.Ends = account.ReasonExpired, "2025-09-15"
 	default:
 		p.Status, p.Reason = account.Active, ""
 	}
@@ -289,6 +289,7 @@ func TestSamba(t *testing.T) {
 	t.Parallel()
 	admin, config := startSamba(t)
 	t.Run("policy", func(t *testing.T) { sambaPolicy(t, admin, config) })
+	t.Run("end", func(t *testing.T) { sambaEnd(t, admin, config) })
 	t.Run("kit", func(t *testing.T) { sambaKit(t, admin, config) })
 }
 

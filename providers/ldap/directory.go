@@ -29,7 +29,8 @@ type dir struct {
 	groups     Groups
 	ownDomains []string
 	absent     account.Status
-	lockout    lockout
+	lockout    time.Duration
+	grace      func(account.Account) int // months; nil: none
 	delegate   *Delegate
 	timeout    time.Duration
 	now        func() time.Time
@@ -46,6 +47,7 @@ var (
 	_ directory.Directory = (*dir)(nil)
 	_ directory.Searcher  = (*dir)(nil)
 	_ directory.Editor    = (*dir)(nil)
+	_ directory.Graceful  = (*dir)(nil)
 	_ directory.Changer   = (*dir)(nil)
 	_ directory.Pinger    = (*dir)(nil)
 	_ directory.Examiner  = (*dir)(nil)
@@ -167,9 +169,13 @@ func (d *dir) member(ctx context.Context, found *goldap.Entry) (account.Account,
 	}
 	if len(groups) > 0 {
 		a.Attributes[d.groups.Attribute] = groups
+		d.judge(&a, readEntry(found)) // a rule may look at them
 	}
 	return a, nil
 }
+
+// Grace implements directory.Graceful.
+func (d *dir) Grace(months func(account.Account) int) { d.grace = months }
 
 // maxMerges is how many entries are read on the way from one that was merged
 // into another to the account that is left.

@@ -63,8 +63,6 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 	if login == "" {
 		return account.Account{}, fmt.Errorf("entry has no %s", names.Login)
 	}
-	now := d.now()
-	s := judge(d.schema.State, e, now, d.lockout, d.absent)
 	a := account.Account{
 		ID:         idText(names.ID, ids[0]),
 		Handle:     from.DN,
@@ -76,9 +74,6 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 		BirthName:  e.first(names.BirthName),
 		Mail:       e.first(names.Mail),
 		Language:   e.first(names.Language),
-		Status:     s.status,
-		Reason:     s.reason,
-		Ends:       s.ends,
 		MustChange: mustChange(d.schema.State, e),
 		Contacts:   d.freeze(e, contacts(names, d.ownDomains, e)),
 		Attributes: map[string][]string{},
@@ -102,7 +97,19 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 			a.Attributes[name] = values
 		}
 	}
+	d.judge(&a, e)
 	return a, nil
+}
+
+// judge sets what the state of an account allows. How long a grace is depends on
+// whose account it is, whatever became of it.
+func (d *dir) judge(a *account.Account, e entry) {
+	t := terms{now: d.now(), lockout: d.lockout}
+	if a.Status = account.Active; d.grace != nil {
+		t.grace = d.grace(*a)
+	}
+	s := judge(d.schema.State, e, t, d.absent)
+	a.Status, a.Reason, a.Ends, a.Closes = s.status, s.reason, s.ends, s.closes
 }
 
 // birth is the first date that can be read (requirement R4); one that cannot

@@ -8,31 +8,62 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 )
 
-// standing is what an account's state allows, why, and until when.
+// standing is what an account's state allows, why, and until when: as of
+// account.Account.
 type standing struct {
-	status account.Status
-	reason account.Reason
-	ends   time.Time
+	status       account.Status
+	reason       account.Reason
+	ends, closes time.Time
 }
 
-// lockout is how long the directory's own lock after failures lasts; zero:
-// until somebody lifts it.
-type lockout = time.Duration
+// terms are what must be known beside an entry to judge it.
+type terms struct {
+	now time.Time
+	// lockout is how long the directory's own lock after failures lasts; zero:
+	// until somebody lifts it.
+	lockout time.Duration
+	// grace is how many months an account lasts whose holder has left.
+	grace int
+}
+
+// ending is a standing that holds up to a last second (requirement R11). After
+// it come so many months of grace, and then nothing.
+func (t terms) ending(s standing, last time.Time, months int) standing {
+	over := func(last time.Time) bool { return !t.now.Before(last.Add(time.Second)) }
+	var closes time.Time
+	if months > 0 {
+		closes = account.DateOf(last).AddMonths(months).Last()
+	}
+	switch {
+	case !over(last):
+		s.ends, s.closes = last, closes
+		return s
+	case !over(closes):
+		return standing{status: account.Grace, reason: account.ReasonDeparture, ends: closes}
+	case months > 0:
+		last = closes
+	}
+	return standing{status: account.Disabled, reason: account.ReasonExpired, ends: last}
+}
 
 // source is one place where the state of an account is written.
 type source struct {
 	attributes []string
 	// judge reads it. ok is false when the entry says nothing there.
-	judge func(e entry, now time.Time, lasts lockout) (s standing, ok bool)
+	judge func(e entry, t terms) (s standing, ok bool)
+	// putOff, where ends are kept there, are the changes by which the state
+	// that the entry now has lasts up to another day.
+	putOff func(e entry, now standing, until account.Date) []exchange
 }
 
 // sources is the decision table R10, R11 and R16, one row per vocabulary.
 var sources = map[string]source{
-	"supann":           {[]string{"supannRessourceEtat", "supannRessourceEtatDate"}, judgeSupann},
-	"ent":              {[]string{"ESCOPersonEtatCompte"}, judgeENT},
-	"ppolicy":          {[]string{"pwdAccountLockedTime"}, judgePPolicy},
-	"active-directory": {[]string{"userAccountControl", "msDS-User-Account-Control-Computed", "lockoutTime", "accountExpires"}, judgeAD},
-	"389ds":            {[]string{"nsAccountLock", "accountUnlockTime"}, judge389},
+	"supann":           {[]string{"supannRessourceEtat", "supannRessourceEtatDate"}, judgeSupann, putOffSupann},
+	"ent":              {[]string{"ESCOPersonEtatCompte"}, judgeENT, nil},
+	"schac":            {[]string{"schacExpiryDate"}, judgeSchac, putOffSchac},
+	"ppolicy":          {[]string{"pwdAccountLockedTime", "pwdEndTime"}, judgePPolicy, putOffPPolicy},
+	"active-directory": {[]string{"userAccountControl", "msDS-User-Account-Control-Computed", "lockoutTime", "accountExpires"}, judgeAD, putOffAD},
+	"389ds":            {[]string{"nsAccountLock", "accountUnlockTime"}, judge389, nil},
 }
 
 // severity orders the states: of two sources the severer one holds.
@@ -40,15 +71,19 @@ var severity = map[account.Status]int{
 	account.Active: 0, account.Grace: 1, account.Pending: 2, account.Locked: 3, account.Disabled: 4,
 }
 
-// judge applies the sources of a schema. An entry of which none says anything
-// has the state absent.
-func judge(names []string, e entry, now time.Time, lasts lockout, absent account.Status) standing {
+// judge applies the sources of a schema: of two the severer holds, and of two
+// ends the earlier. An entry of which none says anything has the state absent.
+func judge(names []string, e entry, t terms, absent account.Status) standing {
 	var found bool
 	worst := standing{status: account.Active}
 	for _, name := range names {
-		s, ok := sources[name].judge(e, now, lasts)
-		if ok && (!found || severity[s.status] > severity[worst.status]) {
+		s, ok := sources[name].judge(e, t)
+		switch {
+		case !ok:
+		case !found || severity[s.status] > severity[worst.status]:
 			worst, found = s, true
+		case s.status == worst.status && s.status.MayLogin() && !s.ends.IsZero() && (worst.ends.IsZero() || s.ends.Before(worst.ends)):
+			worst = s
 		}
 	}
 	if found {
@@ -72,7 +107,7 @@ const compte = "{COMPTE}"
 // judgeSupann reads supannRessourceEtat "{COMPTE}A:SupannActif" and
 // supannRessourceEtatDate "{COMPTE}A:SupannActif:20250901:20260831" (SUPANN
 // 2020; the dates are begin and end of that very state).
-func judgeSupann(e entry, now time.Time, _ lockout) (standing, bool) {
+func judgeSupann(e entry, t terms) (standing, bool) {
 	states := e.labelled("supannRessourceEtat", compte)
 	dates := e.labelled("supannRessourceEtatDate", compte)
 	if len(states) == 0 && len(dates) == 0 {
@@ -93,22 +128,26 @@ func judgeSupann(e entry, now time.Time, _ lockout) (standing, bool) {
 		}
 		state = states[0]
 	}
-	var end time.Time
-	if fields != nil && fields[3] != "" {
-		day, err := time.ParseInLocation("20060102", fields[3][:min(8, len(fields[3]))], account.Place)
-		if err != nil {
-			return unknown, true
-		}
-		end = day.AddDate(0, 0, 1)
-	}
 	s := supannState(state)
-	if s.status.MayLogin() && !end.IsZero() {
-		if !strings.HasSuffix(strings.ToLower(state), ":supannanticipe") { // who arrives then stays
-			s.ends = end.Add(-time.Second)
-		}
-		if !now.Before(end) { // R11: provisioning is late, the date is not
-			s = standing{status: account.Disabled, reason: account.ReasonExpired, ends: time.Time{}}
-		}
+	if fields == nil || fields[3] == "" {
+		return s, true
+	}
+	day, err := time.ParseInLocation("20060102", fields[3][:min(8, len(fields[3]))], account.Place)
+	switch {
+	case err != nil:
+		return unknown, true
+	case !s.status.MayLogin():
+		return s, true
+	}
+	// R11: provisioning may be late, the date is not.
+	arriving := strings.HasSuffix(strings.ToLower(state), ":supannanticipe")
+	months := t.grace
+	if arriving || s.status == account.Grace {
+		months = 0
+	}
+	s = t.ending(s, account.DateOf(day).Last(), months)
+	if arriving && s.status == account.Active { // and then stays
+		s.ends = time.Time{}
 	}
 	return s, true
 }
@@ -143,7 +182,7 @@ func supannState(state string) standing {
 }
 
 // judgeENT reads the school schema's ESCOPersonEtatCompte.
-func judgeENT(e entry, _ time.Time, _ lockout) (standing, bool) {
+func judgeENT(e entry, _ terms) (standing, bool) {
 	state := e.first("ESCOPersonEtatCompte")
 	switch strings.ToUpper(state) {
 	case "":
@@ -160,6 +199,16 @@ func judgeENT(e entry, _ time.Time, _ lockout) (standing, bool) {
 	return unknown, true
 }
 
+// judgeSchac reads schacExpiryDate (SCHAC 1.5): from then on nobody is of the
+// house any more of whom the entry is.
+func judgeSchac(e entry, t terms) (standing, bool) {
+	at, err := generalizedTime(e.first("schacExpiryDate"))
+	if err != nil {
+		return unknown, e.first("schacExpiryDate") != ""
+	}
+	return t.ending(standing{status: account.Active}, at.Add(-time.Second), t.grace), true
+}
+
 // lockedForEver is the value of pwdAccountLockedTime that only an
 // administrator writes and lifts (draft-behera-ldap-password-policy 5.3.3).
 const lockedForEver = "000001010000Z"
@@ -167,8 +216,20 @@ const lockedForEver = "000001010000Z"
 // judgePPolicy reads the operational attributes of the password policy. The
 // server keeps pwdAccountLockedTime after the lock has run out, so how long it
 // lasts must be known here too.
-func judgePPolicy(e entry, now time.Time, lasts lockout) (standing, bool) {
-	since := e.first("pwdAccountLockedTime")
+// How many months a grace may be does not count for pwdEndTime: from then on the
+// server itself lets nobody in (section 5.3.10).
+func judgePPolicy(e entry, t terms) (standing, bool) {
+	since, end := e.first("pwdAccountLockedTime"), e.first("pwdEndTime")
+	if end != "" {
+		at, err := generalizedTime(end)
+		if err != nil {
+			return unknown, true
+		}
+		s := t.ending(standing{status: account.Active}, at.Add(-time.Second), 0)
+		if since == "" || s.status == account.Disabled {
+			return s, true
+		}
+	}
 	if since == "" {
 		return standing{}, false
 	}
@@ -180,16 +241,16 @@ func judgePPolicy(e entry, now time.Time, lasts lockout) (standing, bool) {
 	if err != nil {
 		return locked, true
 	}
-	return technical(locked, at, now, lasts)
+	return t.technical(locked, at)
 }
 
 // technical is a lock that the directory put at an instant.
-func technical(locked standing, at, now time.Time, lasts lockout) (standing, bool) {
-	if lasts == 0 {
+func (t terms) technical(locked standing, at time.Time) (standing, bool) {
+	if t.lockout == 0 {
 		return locked, true
 	}
-	locked.ends = at.Add(lasts)
-	return locked, now.Before(locked.ends)
+	locked.ends = at.Add(t.lockout)
+	return locked, t.now.Before(locked.ends)
 }
 
 // Bits of userAccountControl and msDS-User-Account-Control-Computed, and the
@@ -202,8 +263,9 @@ const (
 )
 
 // judgeAD reads Active Directory. The computed attribute knows whether a
-// lockout has run out; lockoutTime alone does not.
-func judgeAD(e entry, now time.Time, lasts lockout) (standing, bool) {
+// lockout has run out; lockoutTime alone does not. From accountExpires on the
+// server itself lets nobody in, so that no grace can follow.
+func judgeAD(e entry, t terms) (standing, bool) {
 	control, err := strconv.ParseInt(e.first("userAccountControl"), 10, 64)
 	if err != nil {
 		return unknown, e.first("userAccountControl") != ""
@@ -213,21 +275,20 @@ func judgeAD(e entry, now time.Time, lasts lockout) (standing, bool) {
 	}
 	out := standing{status: account.Active}
 	if expires := adTime(e.first("accountExpires")); !expires.IsZero() {
-		if !now.Before(expires) {
-			return standing{status: account.Disabled, reason: account.ReasonExpired}, true
+		if out = t.ending(out, expires.Add(-time.Second), 0); out.status == account.Disabled {
+			return out, true
 		}
-		out.ends = expires
 	}
 	locked := standing{status: account.Locked, reason: account.ReasonTooManyTries}
 	if computed, err := strconv.ParseInt(e.first("msDS-User-Account-Control-Computed"), 10, 64); err == nil {
 		if computed&adLockedOut != 0 {
-			if at := adTime(e.first("lockoutTime")); lasts > 0 && !at.IsZero() {
-				locked.ends = at.Add(lasts)
+			if at := adTime(e.first("lockoutTime")); t.lockout > 0 && !at.IsZero() {
+				locked.ends = at.Add(t.lockout)
 			}
 			return locked, true
 		}
 	} else if at := adTime(e.first("lockoutTime")); !at.IsZero() {
-		if s, holds := technical(locked, at, now, lasts); holds {
+		if s, holds := t.technical(locked, at); holds {
 			return s, true
 		}
 	}
@@ -246,7 +307,7 @@ func adTime(value string) time.Time {
 // judge389 reads nsAccountLock, which 389ds sets on inactivated accounts, and
 // accountUnlockTime, which it sets after too many failures: the epoch stands
 // for ever.
-func judge389(e entry, now time.Time, _ lockout) (standing, bool) {
+func judge389(e entry, t terms) (standing, bool) {
 	if strings.EqualFold(e.first("nsAccountLock"), "true") {
 		return standing{status: account.Locked, reason: account.ReasonAdministrative}, true
 	}
@@ -256,7 +317,7 @@ func judge389(e entry, now time.Time, _ lockout) (standing, bool) {
 		if err != nil || at.Unix() <= 0 {
 			return locked, true
 		}
-		if locked.ends = at; now.Before(at) {
+		if locked.ends = at; t.now.Before(at) {
 			return locked, true
 		}
 	}

@@ -103,14 +103,19 @@ func TestStates_R10_R11_R16(t *testing.T) {
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::demain", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
 		// R11: to the last second of the day in Paris
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20261231", "2026-12-31T23:59:59+01:00", account.Active, "", endOf2026},
-		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20261231", "2027-01-01T00:00:00+01:00", account.Disabled, account.ReasonExpired, time.Time{}},
+		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20261231", "2027-01-01T00:00:00+01:00", account.Disabled, account.ReasonExpired, endOf2026},
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20260831", "2026-08-31T21:59:59Z", account.Active, "", at("2026-08-31T21:59:59Z")},
-		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20260831", "2026-08-31T22:00:00Z", account.Disabled, account.ReasonExpired, time.Time{}},
-		{"supann", supann + "A:SupannSursis" + dated + "A:SupannSursis:20250901:20260831", "", account.Disabled, account.ReasonExpired, time.Time{}},
+		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20260831", "2026-08-31T22:00:00Z", account.Disabled, account.ReasonExpired, at("2026-08-31T21:59:59Z")},
+		{"supann", supann + "A:SupannSursis" + dated + "A:SupannSursis:20250901:20260831", "", account.Disabled, account.ReasonExpired, at("2026-08-31T21:59:59Z")},
 		// dates of another state, and dates alone
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannSursis::20260101", "", account.Active, "", time.Time{}},
 		{"supann", dated + "A:SupannSursis:20260701:20261231", "", account.Grace, account.ReasonDeparture, endOf2026},
-		// the severer of two sources
+		// the severer of two sources, the earlier of two ends
+		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20270930\npwdEndTime: 20261231230000Z", "", account.Active, "", endOf2026},
+		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20261231\npwdEndTime: 20270930220000Z", "", account.Active, "", endOf2026},
+		{"supann", supann + "A:SupannActif\npwdEndTime: 20260914220000Z", "", account.Disabled, account.ReasonExpired, at("2026-09-14T21:59:59Z")},
+		{"supann", supann + "A:SupannActif\npwdEndTime: soon", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
+		{"supann", supann + "A:SupannActif\npwdEndTime: 20261231230000Z\npwdAccountLockedTime: 20260915075900Z", "", account.Locked, account.ReasonTooManyTries, time.Time{}},
 		{"supann", supann + "A:SupannActif\npwdAccountLockedTime: 20260915075900Z", "", account.Locked, account.ReasonTooManyTries, time.Time{}},
 		{"supann", supann + "I:SupannInactif\npwdAccountLockedTime: 20260915075900Z", "", account.Disabled, account.ReasonClosed, time.Time{}},
 
@@ -132,8 +137,8 @@ func TestStates_R10_R11_R16(t *testing.T) {
 		{"active-directory", "userAccountControl: 512\nlockoutTime: " + fileTime(fixtures.Clock.Add(-time.Hour)), "", account.Locked, account.ReasonTooManyTries, time.Time{}},
 		{"active-directory", "userAccountControl: 512\nmsDS-User-Account-Control-Computed: 0\nlockoutTime: 132", "", account.Active, "", time.Time{}},
 		{"active-directory", "userAccountControl: 512\nmsDS-User-Account-Control-Computed: 16", "", account.Locked, account.ReasonTooManyTries, time.Time{}},
-		{"active-directory", "userAccountControl: 512\naccountExpires: " + fileTime(endOf2026), "", account.Active, "", endOf2026},
-		{"active-directory", "userAccountControl: 512\naccountExpires: " + fileTime(fixtures.Clock), "", account.Disabled, account.ReasonExpired, time.Time{}},
+		{"active-directory", "userAccountControl: 512\naccountExpires: " + fileTime(endOf2026.Add(time.Second)), "", account.Active, "", endOf2026},
+		{"active-directory", "userAccountControl: 512\naccountExpires: " + fileTime(fixtures.Clock), "", account.Disabled, account.ReasonExpired, fixtures.Clock.Add(-time.Second)},
 		{"active-directory", "userAccountControl: many", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
 
 		{"389ds", "nsAccountLock: true", "", account.Locked, account.ReasonAdministrative, time.Time{}},

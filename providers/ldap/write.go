@@ -56,7 +56,7 @@ func (k *desk) read(filter string) error {
 		return err
 	}
 	k.dn, k.entry = found.DN, readEntry(found)
-	k.state = standing{a.Status, a.Reason, a.Ends}
+	k.state = standing{a.Status, a.Reason, a.Ends, a.Closes}
 	return nil
 }
 

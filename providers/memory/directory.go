@@ -45,7 +45,7 @@ var networks = map[string]network{
 // Open starts the server and opens a directory on it. With one network it is
 // the directory that package ldap opens; with both, they are joined by package
 // several under their names. The result is also a directory.Searcher, Selecting,
-// Editor, Extender, Lifter, Freezer, Changer, Pinger and Examiner, and an
+// Editor, Extender, Graceful, Lifter, Freezer, Changer, Pinger and Examiner, and an
 // io.Closer.
 func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
 	names := c.Fixtures
@@ -104,6 +104,7 @@ type examined interface {
 	directory.Selecting
 	directory.Editor
 	directory.Extender
+	directory.Graceful
 	directory.Lifter
 	directory.Freezer
 	directory.Changer

@@ -114,6 +114,7 @@ var (
 	_ directory.Selecting = joined(nil)
 	_ directory.Editor    = joined(nil)
 	_ directory.Extender  = joined(nil)
+	_ directory.Graceful  = joined(nil)
 	_ directory.Lifter    = joined(nil)
 	_ directory.Freezer   = joined(nil)
 	_ directory.Changer   = joined(nil)
@@ -287,6 +288,15 @@ func (j joined) Reads(attribute string) bool {
 		d, selects := m.Directory.(directory.Selecting)
 		return !selects || d.Reads(attribute)
 	})
+}
+
+// Grace implements directory.Graceful.
+func (j joined) Grace(months func(account.Account) int) {
+	for _, m := range j {
+		if d, ok := m.Directory.(directory.Graceful); ok {
+			d.Grace(months)
+		}
+	}
 }
 
 // Lift implements directory.Lifter.
