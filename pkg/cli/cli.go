@@ -38,6 +38,9 @@ func Run(ctx context.Context, plugins server.Plugins, args []string, out, errs i
 	switch {
 	case errors.Is(err, errFindings):
 		return 1 // they are printed
+	case errors.Is(err, errLater):
+		fmt.Fprintln(errs, "loge: "+err.Error())
+		return 75
 	case err != nil:
 		fmt.Fprintln(errs, "loge: "+err.Error())
 		return 1
@@ -60,7 +63,7 @@ func command(plugins server.Plugins) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(plugins), checkCommand(plugins), keysCommand(), clientCommand(), versionCommand())
 	root.AddCommand(importCommand(plugins))
-	root.AddCommand(conformanceCommand(), lettersCommand(plugins), lifecycleCommand(plugins))
+	root.AddCommand(conformanceCommand(), lettersCommand(plugins), lifecycleCommand(plugins), bounceCommand(plugins))
 	if plugins.Demo != nil {
 		root.AddCommand(demoCommand(plugins))
 	}

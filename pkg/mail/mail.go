@@ -19,11 +19,18 @@ type Message struct {
 	HTML    string // the same in HTML, or empty
 	// Language is the BCP 47 tag of the text.
 	Language string
+	// Mark names the recipient to whoever reads what comes back (see Verp): at
+	// most 32 small letters and digits that nobody else can guess; empty where
+	// nobody does.
+	Mark string
 }
 
 // ErrRefused is wrapped by errors that no retry can cure: the address does not
 // exist, the message is malformed.
 var ErrRefused = errors.New("mail refused for good")
+
+// ErrAddress goes with ErrRefused when it is the address: nobody reads there.
+var ErrAddress = errors.New("nobody reads at the address")
 
 // Sender sends. It blocks until the next server took responsibility for the
 // message, ctx ends, or it failed; it must be safe for concurrent use and pass

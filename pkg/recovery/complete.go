@@ -13,6 +13,7 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/password"
+	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
 )
@@ -158,16 +159,18 @@ func (f *Flow) change(ctx context.Context, w whole, chosen secret.String) error 
 
 // settlement is what follows a change, as its job carries it.
 type settlement struct {
-	Account  account.ID `json:"a"`
-	Attempts []string   `json:"i"`
-	Proof    store.Key  `json:"k"`
-	Notice   Notice     `json:"n"`
-	At       int64      `json:"t"`
-	Stays    store.Key  `json:"s,omitzero"`
+	Account  account.ID    `json:"a"`
+	Attempts []string      `json:"i"`
+	Proof    store.Key     `json:"k"`
+	Notice   Notice        `json:"n"`
+	At       int64         `json:"t"`
+	Stays    store.Key     `json:"s,omitzero"`
+	Origin   render.Origin `json:"o,omitzero"`
 }
 
 func (f *Flow) settling(w whole, what act) (settlement, *store.Push, error) {
-	s := settlement{Account: w.account.ID, Proof: w.key, Notice: what.notice, At: f.now().Unix(), Stays: what.stays}
+	s := settlement{Account: w.account.ID, Proof: w.key, Notice: what.notice, At: f.now().Unix(), Stays: what.stays,
+		Origin: f.origin(what.address, w.account.Language)}
 	for _, id := range w.by {
 		s.Attempts = append(s.Attempts, id)
 	}
@@ -208,7 +211,7 @@ func (f *Flow) settled(ctx context.Context, s settlement) error {
 	for _, id := range s.Attempts {
 		ops = append(ops, &store.Write{Key: key(id), Fields: store.Fields{fieldUsed: strconv.FormatInt(s.At, 10)}})
 	}
-	notices, err := f.notices(a, note{Kind: s.Notice, Login: a.Login, Language: a.Language, At: s.At}, s.Proof.Name)
+	notices, err := f.notices(a, note{Kind: s.Notice, Login: a.Login, Language: a.Language, At: s.At, Origin: s.Origin}, s.Proof.Name)
 	if err != nil {
 		return err
 	}

@@ -112,6 +112,9 @@ func (f *Flow) CompleteContact(ctx context.Context, who account.ID, r Reply) (ac
 	if take, err := f.proofs().Redeem(ctx, proven.Proof); err != nil || take.Outcome != store.Taken {
 		return account.Contact{}, errors.Join(ErrWrong, err)
 	}
+	if err := f.Store.Do(ctx, trust(f.mark(change.To))); err != nil {
+		return account.Contact{}, err
+	}
 	if change.From == change.To {
 		f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "confirmed", Account: who, Address: r.Address})
 		return change.To, nil
@@ -142,7 +145,15 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 	token, record := f.undos().Issue(store.Key{}, nil)
 	at := strconv.FormatInt(f.now().UnixNano(), 10)
 	record.Fields = store.Fields{fieldAccount: string(who.ID), fieldBefore: f.sealBefore(who), fieldSent: at}
-	notices, err := f.notices(who, note{Kind: NoticeContact, Login: who.Login, Language: who.Language, At: f.now().Unix(), Masked: maskOf(c.To), Token: token}, record.Key.Name)
+	n := note{Kind: NoticeContact, Login: who.Login, Language: who.Language, At: f.now().Unix(), Masked: maskOf(c.To), Token: token}
+	if by == "" { // else the address is that of an operator
+		n.Origin = f.origin(address, who.Language)
+	}
+	var replaced []account.Contact // a telephone learns that it was
+	if c.From.Kind == account.Phone && f.telling() != nil {
+		replaced = append(replaced, c.From)
+	}
+	notices, err := f.notices(who, n, record.Key.Name, replaced...)
 	if err != nil {
 		return err
 	}

@@ -441,15 +441,6 @@ func TestAddressesTakeTurns(t *testing.T) {
 
 	w = start(t)
 	dead := w.people.accounts["alice"].Contacts[0]
-	if err := w.flow.Doubt(t.Context(), dead); err != nil {
-		t.Fatal(err)
-	}
-	w.begin(t, "alice")
-	if m := <-w.mails; m.To != "a@work.example" {
-		t.Errorf("sent to %s", m.To)
-	}
-
-	w = start(t)
 	w.refuse = dead.Value
 	begun := w.begin(t, "alice")
 	if m := <-w.mails; m.To != dead.Value {

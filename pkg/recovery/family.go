@@ -74,14 +74,20 @@ func (f *Flow) sendFamily(ctx context.Context, parent sending, found []account.A
 		all[i] = f.challengeOf(s)
 	}
 	result := "sent"
-	if err := members[0].method.(Family).ChallengeAll(ctx, all); errors.Is(err, mail.ErrRefused) {
+	refusal := members[0].method.(Family).ChallengeAll(ctx, all)
+	if errors.Is(refusal, mail.ErrRefused) {
 		result = "undeliverable"
-	} else if err != nil {
-		return err
+	} else if refusal != nil {
+		return refusal
 	}
 	for _, s := range members {
 		if err := f.sent(ctx, result, s); err != nil {
 			return err
+		}
+		if errors.Is(refusal, mail.ErrAddress) {
+			if err := f.Doubt(ctx, s.account.ID, f.mark(s.to)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -61,7 +61,8 @@ type Method interface {
 	// Challenge sends the person what is needed to answer. It is called outside
 	// the request, and again when it fails: what it sends must be made from the
 	// challenge alone, so that a repetition is the same message. An error that
-	// wraps mail.ErrRefused is final.
+	// wraps mail.ErrRefused is final; after mail.ErrAddress, of an Addressed, the
+	// next contact has its turn.
 	Challenge(ctx context.Context, c Challenge) error
 	// Verify reports whether the answer is right, comparing in constant time.
 	// Tries are counted before it is called.
@@ -76,6 +77,26 @@ type Addressed interface {
 	Method
 	// To returns the contacts that it could send to, in order (R20).
 	To(a account.Account, p Purpose) []account.Contact
+}
+
+// Telling is implemented by methods that can also tell an owner what was done
+// to the account: whom no mail reaches learns it there (requirement R36).
+type Telling interface {
+	Addressed
+	// Tell sends a notice. It is called again when it fails, unless the error
+	// wraps outbox.ErrGiveUp.
+	Tell(ctx context.Context, t Told) error
+}
+
+// Told is a notice as a Telling sends it.
+type Told struct {
+	ID       string // the same when the same notice is sent again
+	Account  account.ID
+	To       account.Contact
+	Notice   Notice // NoticeChanged, NoticeUnlocked or NoticeContact
+	Language string
+	At       time.Time
+	URL      string // takes the change back; empty when nothing does
 }
 
 // Handed is implemented by methods that send nothing: their code is made by
@@ -201,6 +222,9 @@ func (c Challenge) IsToken(text string) bool { return secret.New(text).Equal(sec
 
 // URL is the link to send. Opening it consumes nothing.
 func (c Challenge) URL() string { return c.link + c.Attempt + c.Token() }
+
+// Mark is the mail.Message.Mark of a message to To.
+func (c Challenge) Mark() string { return markOf(c.derive, c.To) }
 
 // CodeUntil is when the code ends.
 func (c Challenge) CodeUntil() time.Time { return c.SentAt.Add(c.Terms.Code) }

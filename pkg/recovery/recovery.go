@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -38,8 +39,10 @@ type Flow struct {
 	// Contacts are the kinds of rescue address that are asked for at activation
 	// where there is none (requirement R21); a mail address when nil.
 	Contacts []account.ContactKind
-	Mail     mail.Sender // carries the notices
-	Pages    *render.Pages
+	// Places are the networks that notices call by a name.
+	Places []Place
+	Mail   mail.Sender // carries the notices
+	Pages  *render.Pages
 	// Link is the URL of the page of links, whole, to which a token is
 	// appended. It is built from the issuer, never from a request.
 	Link string
@@ -47,7 +50,10 @@ type Flow struct {
 	Home string
 	// Undo is the URL of the page that takes a change of contact back, to
 	// which a token is appended.
-	Undo   string
+	Undo string
+	// Lost, when set, is told of a contact at which nobody reads, so that the
+	// person is asked for another one.
+	Lost   func(ctx context.Context, who account.ID, c account.Contact) error
 	Limits Limits
 	Audit  audit.Log
 	Now    func() time.Time // default time.Now

@@ -123,10 +123,13 @@ func (w *world) Send(_ context.Context, m mail.Message) error {
 		return errors.New("busy")
 	}
 	if m.To == w.refuse {
-		return mail.ErrRefused
+		return fmt.Errorf("%w: %w", mail.ErrRefused, mail.ErrAddress)
 	}
 	return m.Check()
 }
+
+// pages are read once: there are many of them.
+var pages = sync.OnceValues(func() (*render.Pages, error) { return render.Open(render.Config{Issuer: "https://login.example"}) })
 
 func start(t *testing.T) *world {
 	t.Helper()
@@ -135,7 +138,7 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { fake.Close() })
-	pages, err := render.Open(render.Config{Issuer: "https://login.example"})
+	pages, err := pages()
 	if err != nil {
 		t.Fatal(err)
 	}

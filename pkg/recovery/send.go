@@ -48,6 +48,11 @@ func (f *Flow) challenge(ctx context.Context, job outbox.Job) error {
 	if err != nil {
 		return err
 	}
+	for i := range found {
+		if found[i], err = f.Usable(ctx, found[i]); err != nil {
+			return err
+		}
+	}
 	switch len(found) {
 	case 0:
 		return f.sent(ctx, "unknown", sending{id: id, fields: read.Fields})
@@ -218,6 +223,9 @@ func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
 	}
 	terms := s.method.Terms(s.purpose)
 	ops := append(f.opening(s.id, added, terms), f.names(s.id, terms.Code, append([]string{s.typed.Login}, s.account.Logins...))...)
+	if mark := added[fieldTo]; mark != "" {
+		ops = append(ops, f.owner(mark, s.account.ID))
+	}
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return false, err
 	}
@@ -306,7 +314,13 @@ func (f *Flow) elsewhere(ctx context.Context, s sending, refusal error) error {
 	if !ok || s.to == (account.Contact{}) {
 		return errors.Join(outbox.ErrGiveUp, refusal, f.sent(ctx, "undeliverable", s))
 	}
-	if err := errors.Join(f.sent(ctx, "undeliverable", s), f.Doubt(ctx, s.to)); err != nil {
+	if err := f.sent(ctx, "undeliverable", s); err != nil {
+		return err
+	}
+	if !errors.Is(refusal, mail.ErrAddress) { // the next one would be refused too
+		return errors.Join(outbox.ErrGiveUp, refusal)
+	}
+	if err := f.Doubt(ctx, s.account.ID, f.mark(s.to)); err != nil {
 		return err
 	}
 	contacts := m.To(s.account, s.purpose)
@@ -323,45 +337,4 @@ func (f *Flow) elsewhere(ctx context.Context, s sending, refusal error) error {
 		return err
 	}
 	return f.send(ctx, s)
-}
-
-// doubt is how long an address that refused a message stands back.
-const doubt = 90 * 24 * time.Hour
-
-func (f *Flow) doubtKey(c account.Contact) store.Key {
-	return store.Key{Tag: "d-" + f.mark(c), Name: "doubt"}
-}
-
-// Doubt notes that a contact cannot be reached: for whoever reads what bounced
-// (requirement R23). The error wraps store.ErrUnavailable.
-func (f *Flow) Doubt(ctx context.Context, c account.Contact) error {
-	return f.Store.Do(ctx, &store.Create{Key: f.doubtKey(c), Fields: store.Fields{fieldAttempt: "-"}, TTL: doubt, Replace: true})
-}
-
-// Doubtful returns those of the contacts that lately could not be reached. The
-// error wraps store.ErrUnavailable.
-func (f *Flow) Doubtful(ctx context.Context, contacts []account.Contact) ([]account.Contact, error) {
-	reads, ops := make([]*store.Read, len(contacts)), make([]store.Op, len(contacts))
-	for i, c := range contacts {
-		reads[i] = &store.Read{Key: f.doubtKey(c)}
-		ops[i] = reads[i]
-	}
-	if len(ops) == 0 {
-		return nil, nil
-	}
-	if err := f.Store.Do(ctx, ops...); err != nil {
-		return nil, err
-	}
-	var out []account.Contact
-	for i, c := range contacts {
-		if reads[i].Fields != nil {
-			out = append(out, c)
-		}
-	}
-	return out, nil
-}
-
-// mark names a contact without telling it.
-func (f *Flow) mark(c account.Contact) string {
-	return f.Keys.Deriver("recovery contact").Text(22, string(c.Kind), fold(c.Value))
 }

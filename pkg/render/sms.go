@@ -7,7 +7,11 @@ import (
 	"time"
 )
 
-// SMSCode is the text message with a code: sms/code.txt.
+// SMSView is what one of the text messages shows. SMS names the file:
+// sms/<name>.txt.
+type SMSView interface{ SMS() string }
+
+// SMSCode is the text message with a code.
 type SMSCode struct {
 	// Name replaces that of the site, when it does not fit; empty: it does.
 	Name  string
@@ -15,19 +19,39 @@ type SMSCode struct {
 	Until time.Time // when the code ends
 }
 
-// SMS renders the text message in the language nearest to a BCP 47 tag, which
-// may be empty. Its last line binds the code to this site, so that phones fill
+// SMSNotice tells an owner what was done to the account.
+type SMSNotice struct {
+	Name string // as of SMSCode
+	// Act is "changed", "unlocked" or "contact".
+	Act string
+	At  time.Time
+	URL string // takes it back; empty: the helpdesk does
+}
+
+// SMS implements SMSView.
+func (SMSCode) SMS() string { return "code" }
+
+// SMS implements SMSView.
+func (SMSNotice) SMS() string { return "notice" }
+
+// SMS renders a text message in the language nearest to a BCP 47 tag, which may
+// be empty. The last line of a code binds it to this site, so that phones fill
 // it in here and nowhere else (WICG, Origin-bound one-time codes).
-func (p *Pages) SMS(lang string, view SMSCode) (string, error) {
-	t, ok := p.sets[p.catalog.Match(lang)].texts["sms/code.txt"]
+func (p *Pages) SMS(lang string, view SMSView) (string, error) {
+	file := "sms/" + view.SMS() + ".txt"
+	t, ok := p.sets[p.catalog.Match(lang)].texts[file]
 	if !ok {
-		return "", errors.New("sms/code.txt: is missing")
+		return "", errors.New(file + ": is missing")
 	}
 	var out bytes.Buffer
 	if err := t.Execute(&out, view); err != nil {
 		return "", err
 	}
-	return strings.TrimSpace(out.String()) + "\n\n@" + p.host + " #" + view.Code, nil
+	text := strings.TrimSpace(out.String())
+	if code, ok := view.(SMSCode); ok {
+		text += "\n\n@" + p.host + " #" + code.Code
+	}
+	return text, nil
 }
 
 // Languages are the BCP 47 tags of all languages, the default first.

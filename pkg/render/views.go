@@ -335,6 +335,7 @@ type Number struct {
 	Frame
 	Username, Birth, Name string
 	WithName              bool
+	Letters               bool // codes are handed over here, and typed on another page
 }
 
 // Sent says that a message has left, if there is an account: the same page for
@@ -345,6 +346,7 @@ type Sent struct {
 	Purpose    Purpose
 	SentAt     time.Time
 	ValidUntil time.Time
+	To         string // masked, for somebody who has proved a part; else empty
 	Code       string // as typed before
 	// By is the method that was asked for, or the only one; empty when it is
 	// not known. It is worded by method.<name>.title, hint and nothing.
@@ -373,6 +375,7 @@ type Code struct {
 type More struct {
 	Frame
 	Ways  []MoreWay
+	Left  int  // how many are missing on the first of them
 	Short bool // there is none: only an operator can help
 }
 
@@ -583,8 +586,15 @@ type FamilyMember struct {
 	ValidUntil time.Time
 }
 
+// Origin is from where something was done. Both empty: nothing is said of it.
+type Origin struct {
+	Place string // a network that the site named, by its name
+	Range string // the network's addresses: 192.0.2.0/24
+}
+
 // MailChanged is the notice that a password was set.
 type MailChanged struct {
+	Origin
 	Login string
 	At    time.Time
 	URL   string // where to act if it was somebody else
@@ -592,6 +602,7 @@ type MailChanged struct {
 
 // MailUnlocked is the notice that a lock was lifted.
 type MailUnlocked struct {
+	Origin
 	Login string
 	At    time.Time
 	URL   string
@@ -600,6 +611,7 @@ type MailUnlocked struct {
 // MailContactChanged is the notice to the old addresses that a rescue address
 // changed.
 type MailContactChanged struct {
+	Origin
 	Login string
 	At    time.Time
 	To    string    // the new one, masked; empty when one was removed
@@ -661,6 +673,9 @@ func messageKeys() []string {
 	}
 	for _, k := range fates {
 		add("expired", string(k), ".title")
+	}
+	for _, k := range []string{"changed", "unlocked", "contact"} {
+		add("sms", k, "")
 	}
 	for _, k := range []string{"none", "partial", "full"} {
 		add("accessibility", k, "")

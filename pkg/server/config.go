@@ -90,6 +90,8 @@ type Recovery struct {
 	// Contacts are the kinds of rescue address that are asked for at
 	// activation where there is none: "email", "phone". Unset: a mail address.
 	Contacts []account.ContactKind `json:"contacts"`
+	// Places are the networks that a notice of a change calls by a name.
+	Places []recovery.Place `json:"places"`
 	// Password is what a new password must be.
 	Password password.Policy `json:"password"`
 }

@@ -264,6 +264,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		return nil, o.config.source.at("", err)
 	}
 	if pages.Recovery != nil {
+		pages.Recovery.Lost = pages.AddressLost
 		pages.Login.Entered, pages.Login.Code = pages.Recovery.Forget, pages.Recognised
 	}
 	help, err := o.desk(p, pages, post, trail)
@@ -301,7 +302,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	if pages.Recovery != nil {
-		s.methods, s.press = pages.Recovery.Methods, o.press(pages.Recovery, p.pages)
+		s.recovery, s.methods, s.press = pages.Recovery, pages.Recovery.Methods, o.press(pages.Recovery, p.pages)
 	}
 	if cookies.Secure {
 		s.pause = notice // there is a balancer
@@ -350,6 +351,9 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	if err := o.checkWays(p.directory, methods); err != nil {
 		return nil, o.config.source.at("", plugin.At("recovery.ways", err))
 	}
+	if err := recovery.CheckPlaces(o.config.Recovery.Places); err != nil {
+		return nil, o.config.source.at("", plugin.At("recovery.places", err))
+	}
 	if who := o.config.Recovery.Password.Privileged; who != nil { // else nobody would be, and nobody would notice
 		for _, name := range who.Attributes() {
 			if d, ok := p.directory.(directory.Selecting); ok && !d.Reads(name) {
@@ -363,7 +367,7 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	flow := &recovery.Flow{
 		Store: p.store, Directory: p.directory, Sessions: sessions, Outbox: post, Keys: p.keys.Ring,
 		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password,
-		Contacts: o.config.Recovery.Contacts, Mail: p.mail, Pages: p.pages,
+		Contacts: o.config.Recovery.Contacts, Places: o.config.Recovery.Places, Mail: p.mail, Pages: p.pages,
 		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover", Undo: o.config.Issuer + "/recover/undo?t=",
 		Limits: recovery.DefaultLimits(), Audit: trail,
 	}

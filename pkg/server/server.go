@@ -63,6 +63,7 @@ type Server struct {
 	outbox    *outbox.Outbox
 	health    *health
 	methods   []recovery.Method
+	recovery  *recovery.Flow // nil without methods
 	press     *letters.Press
 	watch     *lifecycle.Watch
 	reminders *lifecycle.Reminders

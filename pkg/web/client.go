@@ -37,8 +37,10 @@ func ClientAddr(r *http.Request) netip.Addr { return infoOf(r).client }
 
 // ClientRange is the network that a throttle counts: the /24 of an IPv4
 // address, the /64 of an IPv6 one, which is what one subscriber is given.
-func ClientRange(r *http.Request) string {
-	addr := ClientAddr(r)
+func ClientRange(r *http.Request) string { return Range(ClientAddr(r)) }
+
+// Range is the network of an address, as ClientRange has it; "unknown" of none.
+func Range(addr netip.Addr) string {
 	bits := 64
 	if addr.Is4() {
 		bits = 24

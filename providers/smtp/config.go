@@ -40,6 +40,10 @@ type Config struct {
 	// From is the sender: "assistance@example.fr" or
 	// "Assistance <assistance@example.fr>". What bounces comes back to it.
 	From string `json:"from"`
+	// Bounces is the address that what bounces comes back to instead, and
+	// `loge bounce` reads: "rebonds@example.fr" gets mail for
+	// "rebonds+k7q…@example.fr" too, by which it is known what came back.
+	Bounces string `json:"bounces"`
 	// Helo is the name by which this host introduces itself; the domain of
 	// From unless set.
 	Helo string `json:"helo"`
@@ -73,6 +77,8 @@ func (c *Config) Open(context.Context, struct{}) (mail.Sender, error) {
 		return nil, wrong("port", "must be from 1 to 65535")
 	case (c.Username == "") != c.Password.Empty():
 		return nil, wrong("password", "username and password go together; give both or neither")
+	case c.Bounces != "" && mail.Message{To: mail.Verp(c.Bounces, strings.Repeat("0", maxMark))}.Check() != nil || len(c.Bounces) > 0 && strings.IndexByte(c.Bounces, '@') > maxLocal-1-maxMark:
+		return nil, wrong("bounces", "must be one address, like rebonds@example.fr, of at most 31 characters before the @")
 	case strings.ContainsAny(c.Helo, " \r\n"):
 		return nil, wrong("helo", "must be a host name")
 	}
@@ -84,7 +90,7 @@ func (c *Config) Open(context.Context, struct{}) (mail.Sender, error) {
 		host: c.Host, port: cmp.Or(c.Port, port), encryption: encryption,
 		tls:      &tls.Config{ServerName: c.Host, RootCAs: authorities, MinVersion: tls.VersionTLS12},
 		username: c.Username, password: c.Password,
-		from: from, domain: domain, helo: cmp.Or(c.Helo, domain),
+		from: from, bounces: c.Bounces, domain: domain, helo: cmp.Or(c.Helo, domain),
 		timeout: c.Timeout.Or(30 * time.Second), now: c.Now,
 	}
 	if s.now == nil {
@@ -92,6 +98,9 @@ func (c *Config) Open(context.Context, struct{}) (mail.Sender, error) {
 	}
 	return s, nil
 }
+
+// The longest local part of an address (RFC 5321 section 4.5.3.1.1), and mark.
+const maxLocal, maxMark = 64, 32
 
 func (c *Config) authorities() (*x509.CertPool, error) {
 	if c.CA == "" {

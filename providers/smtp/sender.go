@@ -25,6 +25,7 @@ type sender struct {
 	username   string
 	password   secret.String
 	from       *netmail.Address
+	bounces    string
 	domain     string
 	helo       string
 	timeout    time.Duration
@@ -63,6 +64,9 @@ func (s *sender) Ping(ctx context.Context) error {
 func (s *sender) encode(m mail.Message) *gomail.Msg {
 	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	out.FromMailAddress(s.from)
+	if s.bounces != "" && m.Mark != "" {
+		out.EnvelopeFromMailAddress(&netmail.Address{Address: mail.Verp(s.bounces, m.Mark)})
+	}
 	out.ToMailAddress(&netmail.Address{Address: m.To})
 	out.Subject(m.Subject)
 	out.SetDateWithValue(s.now())
@@ -126,7 +130,8 @@ func (s *sender) dial(ctx context.Context, network, address string) (net.Conn, e
 // explain says what happened without quoting the server, whose answers name
 // the recipient. Only an answer about the message itself is for good: what a
 // server refuses before that, such as the password, is repaired without
-// touching the message.
+// touching the message. A refusal of the recipient is about the address unless
+// its code says otherwise.
 func (s *sender) explain(ctx context.Context, err error) error {
 	var about *gomail.SendError
 	var answer *textproto.Error
@@ -134,7 +139,12 @@ func (s *sender) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("smtp: %s: %w", s.host, ctx.Err())
 	case errors.As(err, &about) && about.ErrorCode() >= 500:
-		return fmt.Errorf("smtp: %s: %s: answered %d %s: %w", s.host, about.Reason, about.ErrorCode(), about.EnhancedStatusCode(), mail.ErrRefused)
+		status := about.EnhancedStatusCode()
+		refused := fmt.Errorf("smtp: %s: %s: answered %d %s: %w", s.host, about.Reason, about.ErrorCode(), status, mail.ErrRefused)
+		if mail.AboutAddress(status) || status == "" && about.Reason == gomail.ErrSMTPRcptTo {
+			return fmt.Errorf("%w: %w", refused, mail.ErrAddress)
+		}
+		return refused
 	case errors.As(err, &about) && about.ErrorCode() != 0:
 		return fmt.Errorf("smtp: %s: %s: answered %d %s", s.host, about.Reason, about.ErrorCode(), about.EnhancedStatusCode())
 	case errors.As(err, &about):

@@ -201,6 +201,9 @@ func TestConfig(t *testing.T) {
 		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "port": 70000}`:                                               "port",
 		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "username": "loge"}`:                                          "password",
 		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "password": "x"}`:                                             "password",
+		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "bounces": "nobody"}`:                                         "bounces",
+		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "bounces": "` + strings.Repeat("r", 32) + `@example.fr"}`:     "bounces",
+		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "bounces": "` + strings.Repeat("r", 31) + `@example.fr"}`:     "",
 		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "helo": "a b"}`:                                               "helo",
 		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "ca": "/none"}`:                                               "ca",
 		`{"type": "smtp", "host": "smtp.example.fr", "from": "a@example.fr", "ca": "` + empty + `"}`:                                       "ca",
@@ -210,6 +213,35 @@ func TestConfig(t *testing.T) {
 		var wrong *plugin.Error
 		if (err != nil) != (place != "") || err != nil && (!errors.As(err, &wrong) || wrong.Path != place) {
 			t.Errorf("%s: %v", section, err)
+		}
+	}
+}
+
+// R23: what bounces comes back to an address that says what it was; and a
+// refusal says whether it is of the address.
+func TestBounces(t *testing.T) {
+	server := mailtest.NewServer(t, mailtest.Options{})
+	config := towards(t, server)
+	config.Bounces = "rebonds@univ-valmont.example"
+	sender := open(t, config)
+	letter := mailtest.Letter
+	letter.Mark = "k7qm2xdb9rth"
+	for _, m := range []mail.Message{letter, mailtest.Letter} {
+		if err := sender.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := server.Messages()
+	if got[0].From != "rebonds+k7qm2xdb9rth@univ-valmont.example" || got[1].From != "assistance@univ-valmont.example" {
+		t.Errorf("from %q and %q", got[0].From, got[1].From)
+	}
+	if from := got[0].Header.Get("From"); !strings.Contains(from, "assistance@") {
+		t.Errorf("the reader sees %q", from)
+	}
+	for refusal, address := range map[mailtest.Refusal]bool{mailtest.Never: true, mailtest.Unwanted: false, mailtest.Later: false} {
+		server.Refuse(refusal)
+		if err := sender.Send(t.Context(), letter); err == nil || errors.Is(err, mail.ErrAddress) != address || errors.Is(err, mail.ErrRefused) != (refusal != mailtest.Later) {
+			t.Errorf("refusal %d: %v", refusal, err)
 		}
 	}
 }

@@ -29,7 +29,8 @@ type Refusal int
 const (
 	None  Refusal = iota
 	Later         // for now: SMTP 450
-	Never         // for good: SMTP 550
+	Never         // for good, since nobody is there: SMTP 550 5.1.1
+	Unwanted      // for good, whomever it is to: SMTP 550 5.7.1
 )
 
 // Harness is a Sender and its far end.

@@ -112,7 +112,7 @@ func (m *method) send(ctx context.Context, c recovery.Challenge, view render.Mai
 		return fmt.Errorf("emaillink: %w", err)
 	}
 	err = m.env.Mail.Send(ctx, mail.Message{
-		ID: c.Attempt, To: c.To.Value, Subject: letter.Subject, Text: letter.Text, HTML: letter.HTML, Language: letter.Language,
+		ID: c.Attempt, To: c.To.Value, Subject: letter.Subject, Text: letter.Text, HTML: letter.HTML, Language: letter.Language, Mark: c.Mark(),
 	})
 	if err != nil {
 		return fmt.Errorf("emaillink: %w", err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -49,14 +48,8 @@ func (c *Config) Open(_ context.Context, env recovery.Env) (recovery.Method, err
 	if m.logger == nil {
 		m.logger = slog.Default()
 	}
-	for _, lang := range m.pages.Languages() {
-		text, err := m.text(lang, strings.Repeat("0", recovery.CodeLen), time.Now())
-		if err != nil {
-			return nil, err
-		}
-		if _, err := sms.Length(text); err != nil {
-			return nil, plugin.At("siteName", fmt.Errorf("the message in %q: %w; give a short name here, or change the message sms.code", lang, err))
-		}
+	if err := m.lint(); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -103,8 +96,8 @@ func (m *method) text(lang, code string, until time.Time) (string, error) {
 	return m.pages.SMS(lang, render.SMSCode{Name: m.name, Code: code, Until: until})
 }
 
-// Challenge sends the code. A message of which nobody knows whether it was sent
-// counts as sent: the person waits for it, or asks for another one (F-SMS-01).
+// Challenge sends the code. If it may have left the person waits for it, or asks
+// for another one.
 func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
 	if c.To.Value == "" {
 		return fmt.Errorf("smscode: %w: no mobile that a message can be sent to", mail.ErrRefused)
@@ -115,19 +108,16 @@ func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
 	}
 	// After a refusal the same code goes to another number: another message.
 	id := c.Attempt + "-" + secret.Hash(c.To.Value)[:8]
-	err = m.gateway.Send(ctx, sms.Message{ID: id, To: c.To.Value, Text: text, Account: c.Account.ID})
+	err = m.send(ctx, sms.Message{ID: id, To: c.To.Value, Text: text, Account: c.Account.ID})
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sms.ErrUncertain):
-		m.logger.LogAttrs(ctx, slog.LevelWarn, "text message without an answer, not sent again", slog.Any("error", err))
-		return nil
 	case errors.Is(err, guard.ErrSpent): // no fault of the number
 		return fmt.Errorf("smscode: %w: %w", outbox.ErrGiveUp, err)
 	case errors.Is(err, sms.ErrRefused):
-		return fmt.Errorf("smscode: %w: %w", mail.ErrRefused, err)
+		return fmt.Errorf("smscode: %w: %w: %w", mail.ErrRefused, mail.ErrAddress, err)
+	case err != nil:
+		return fmt.Errorf("smscode: %w", err)
 	}
-	return fmt.Errorf("smscode: %w", err)
+	return nil
 }
 
 func (*method) Verify(c recovery.Challenge, a recovery.Answer) bool {

@@ -277,3 +277,47 @@ func TestAnotherNumber(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// R36, R74: a notice is one message, with what takes the change back where there
+// is room for it.
+func TestTell(t *testing.T) {
+	box := &phone{}
+	m := open(t, box, &bytes.Buffer{}).(recovery.Telling)
+	at := time.Date(2026, 9, 15, 7, 10, 0, 0, time.UTC)
+	const undo = "https://login.example/idp/recover/undo?t=0123456789012345678901234567"
+	for _, c := range []struct {
+		notice        recovery.Notice
+		language, url string
+		want          string
+	}{
+		{recovery.NoticeChanged, "fr", "", "Université de Valmont, mot de passe changé à 09:10. Si cela vous surprend, prévenez votre assistance."},
+		{recovery.NoticeUnlocked, "en", "", "Université de Valmont, account unlocked at 09:10. If this surprises you, tell your helpdesk."},
+		{recovery.NoticeContact, "fr", undo, "Université de Valmont, adresse de secours changée à 09:10. Pour annuler, ouvrez " + undo},
+		{recovery.NoticeContact, "fr", undo + strings.Repeat("0", 40), "Université de Valmont, adresse de secours changée à 09:10. Si cela vous surprend, prévenez votre assistance."},
+	} {
+		box.messages = nil
+		err := m.Tell(t.Context(), recovery.Told{ID: "n1", Account: "1", To: account.Contact{Kind: account.Phone, Value: "06 39 98 00 01"}, Notice: c.notice, Language: c.language, At: at, URL: c.url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]sms.Message{{ID: "n1", To: "+33639980001", Text: c.want, Account: "1"}}, box.messages); diff != "" {
+			t.Error(diff)
+		}
+	}
+	for _, c := range []struct {
+		number string
+		answer error
+		want   error // nil: sent
+	}{
+		{"01 23 45 67 89", nil, outbox.ErrGiveUp},
+		{"06 39 98 00 01", sms.ErrRefused, outbox.ErrGiveUp},
+		{"06 39 98 00 01", guard.ErrPaused, guard.ErrPaused}, // tried again
+		{"06 39 98 00 01", sms.ErrUncertain, nil},
+	} {
+		box.answer = c.answer
+		err := m.Tell(t.Context(), recovery.Told{ID: "n1", To: account.Contact{Kind: account.Phone, Value: c.number}, Notice: recovery.NoticeChanged, At: at})
+		if !errors.Is(err, c.want) || c.want == nil && err != nil || c.want == guard.ErrPaused && errors.Is(err, outbox.ErrGiveUp) {
+			t.Errorf("%s, %v: %v", c.number, c.answer, err)
+		}
+	}
+}
