@@ -30,6 +30,16 @@ type Config struct {
 	Addresses []string `json:"addresses"`
 	// Master is the name under which the Sentinels know the master.
 	Master string `json:"master"`
+	// SentinelUsername and SentinelPassword are for the Sentinels, where they
+	// ask for one.
+	SentinelUsername string        `json:"sentinelUsername"`
+	SentinelPassword secret.String `json:"sentinelPassword"`
+	// Confirm is how many replicas must have a change before it counts as
+	// made; 0 for none. Redis tells of a change before any replica has it:
+	// when the master is lost in that moment, a ticket that was taken can be
+	// taken again. With 1 or more such a change is an error instead, and so is
+	// each while too few replicas can be reached (F-RED-04).
+	Confirm int `json:"confirm"`
 
 	Username string        `json:"username"`
 	Password secret.String `json:"password"`
@@ -89,6 +99,14 @@ func (c *Config) check() error {
 		return wrong("master", "is missing; write the name under which the Sentinels know the master, as in \"sentinel monitor NAME …\"")
 	case c.Topology != "sentinel" && c.Master != "":
 		return wrong("master", `is only for topology "sentinel"; remove it`)
+	case c.Topology != "sentinel" && !c.SentinelPassword.Empty():
+		return wrong("sentinelPassword", `is only for topology "sentinel"; remove it`)
+	case c.SentinelUsername != "" && c.SentinelPassword.Empty():
+		return wrong("sentinelPassword", "is missing for the sentinelUsername")
+	case c.Confirm < 0:
+		return wrong("confirm", "must not be negative")
+	case c.Topology == "cluster" && c.Confirm > 0:
+		return wrong("confirm", "cannot be had of a cluster; remove it, and set min-replicas-to-write at each node")
 	case c.Database < 0:
 		return wrong("database", "must not be negative")
 	case c.Topology == "cluster" && c.Database != 0:
@@ -124,7 +142,7 @@ func (c *Config) Open(ctx context.Context, _ struct{}) (store.Store, error) {
 	goredis.SetLogger(clientLog{logger})
 
 	s := newStore(client(c.Topology, options), c.Prefix)
-	s.timeout = c.Timeout.Or(DefaultTimeout)
+	s.timeout, s.confirm = c.Timeout.Or(DefaultTimeout), c.Confirm
 	if c.Observe != nil {
 		s.observe = c.Observe
 	}
@@ -181,9 +199,13 @@ func (c *Config) options() (*goredis.UniversalOptions, error) {
 		MasterName: c.Master,
 		Username:   c.Username,
 		Password:   c.Password.Reveal(),
-		DB:         c.Database,
-		PoolSize:   c.PoolSize,
-		Dialer:     dial,
+
+		SentinelUsername: c.SentinelUsername,
+		SentinelPassword: c.SentinelPassword.Reveal(),
+
+		DB:       c.Database,
+		PoolSize: c.PoolSize,
+		Dialer:   dial,
 
 		// The library ignores the deadline of a context unless told so, dials
 		// five times and sends every command up to four times.

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,24 +27,28 @@ func TestConfigRefused(t *testing.T) {
 	}
 	for section, want := range map[string]string{
 		`{}`: `topology: is missing; write "single", "sentinel" or "cluster"`,
-		`{"topology": "double", "addresses": ["a:1"]}`:                                          `topology: no such topology`,
-		`{"topology": "single"}`:                                                                `addresses: is missing`,
-		`{"topology": "single", "addresses": ["redis"]}`:                                        `addresses[0]: must be host:port`,
-		`{"topology": "single", "addresses": ["a:1", "b:1"]}`:                                   `addresses: holds 2 addresses`,
-		`{"topology": "sentinel", "addresses": ["a:1"]}`:                                        `master: is missing`,
-		`{"topology": "cluster", "addresses": ["a:1"], "master": "m"}`:                          `master: is only for topology "sentinel"`,
-		`{"topology": "cluster", "addresses": ["a:1"], "database": 1}`:                          `database: a cluster has only database 0`,
-		`{"topology": "single", "addresses": ["a:1"], "database": -1}`:                          `database: must not be negative`,
-		`{"topology": "single", "addresses": ["a:1"], "prefix": "{x}"}`:                         `prefix: must not hold braces`,
-		`{"topology": "single", "addresses": ["a:1"], "ca": "ca.pem"}`:                          `ca: is given but tls is not`,
-		`{"topology": "single", "addresses": ["a:1"], "tls": true, "ca": "/none"}`:              `ca: cannot be read`,
-		`{"topology": "single", "addresses": ["a:1"], "tls": true, "ca": "` + empty + `"}`:      `ca: holds no certificate`,
-		`{"topology": "single", "addresses": ["a:1"], "username": "u"}`:                         `password: is missing`,
-		`{"topology": "single", "addresses": ["a:1"], "poolSize": -1}`:                          `poolSize: must not be negative`,
-		`{"topology": "single", "addresses": ["127.0.0.1:1"]}`:                                  `addresses: Redis does not answer`,
-		`{"topology": "single", "addresses": ["a:1"], "adresses": []}`:                          `adresses: unknown key`,
-		`{"topology": "single", "addresses": ["a:1"], "timeout": 3}`:                            `a duration is written with its unit`,
-		`{"topology": "single", "addresses": ["127.0.0.1:1"], "password": "hush", "tls": true}`: `addresses: Redis does not answer`,
+		`{"topology": "double", "addresses": ["a:1"]}`:                                           `topology: no such topology`,
+		`{"topology": "single"}`:                                                                 `addresses: is missing`,
+		`{"topology": "single", "addresses": ["redis"]}`:                                         `addresses[0]: must be host:port`,
+		`{"topology": "single", "addresses": ["a:1", "b:1"]}`:                                    `addresses: holds 2 addresses`,
+		`{"topology": "sentinel", "addresses": ["a:1"]}`:                                         `master: is missing`,
+		`{"topology": "cluster", "addresses": ["a:1"], "master": "m"}`:                           `master: is only for topology "sentinel"`,
+		`{"topology": "cluster", "addresses": ["a:1"], "database": 1}`:                           `database: a cluster has only database 0`,
+		`{"topology": "single", "addresses": ["a:1"], "database": -1}`:                           `database: must not be negative`,
+		`{"topology": "single", "addresses": ["a:1"], "prefix": "{x}"}`:                          `prefix: must not hold braces`,
+		`{"topology": "single", "addresses": ["a:1"], "ca": "ca.pem"}`:                           `ca: is given but tls is not`,
+		`{"topology": "single", "addresses": ["a:1"], "tls": true, "ca": "/none"}`:               `ca: cannot be read`,
+		`{"topology": "single", "addresses": ["a:1"], "tls": true, "ca": "` + empty + `"}`:       `ca: holds no certificate`,
+		`{"topology": "single", "addresses": ["a:1"], "username": "u"}`:                          `password: is missing`,
+		`{"topology": "sentinel", "addresses": ["a:1"], "master": "m", "sentinelUsername": "u"}`: `sentinelPassword: is missing`,
+		`{"topology": "single", "addresses": ["a:1"], "sentinelPassword": "hush"}`:               `sentinelPassword: is only for topology "sentinel"`,
+		`{"topology": "single", "addresses": ["a:1"], "confirm": -1}`:                            `confirm: must not be negative`,
+		`{"topology": "cluster", "addresses": ["a:1"], "confirm": 1}`:                            `confirm: cannot be had of a cluster`,
+		`{"topology": "single", "addresses": ["a:1"], "poolSize": -1}`:                           `poolSize: must not be negative`,
+		`{"topology": "single", "addresses": ["127.0.0.1:1"]}`:                                   `addresses: Redis does not answer`,
+		`{"topology": "single", "addresses": ["a:1"], "adresses": []}`:                           `adresses: unknown key`,
+		`{"topology": "single", "addresses": ["a:1"], "timeout": 3}`:                             `a duration is written with its unit`,
+		`{"topology": "single", "addresses": ["127.0.0.1:1"], "password": "hush", "tls": true}`:  `addresses: Redis does not answer`,
 	} {
 		section = `{"type": "redis", ` + strings.TrimPrefix(section, "{")
 		section = strings.Replace(section, ", }", "}", 1)
@@ -68,6 +73,26 @@ func TestPassword(t *testing.T) {
 	}
 	eventually(t, s)
 	s.(interface{ Close() error }).Close()
+}
+
+// The Sentinels may ask for another password than the servers.
+func TestSentinelPassword(t *testing.T) {
+	sentinel := redistest.StartSentinel(t)
+	admin := goredis.NewClient(&goredis.Options{Addr: sentinel.Addr})
+	defer admin.Close()
+	if err := admin.Do(t.Context(), "acl", "setuser", "default", "resetpass", ">hush").Err(); err != nil {
+		t.Fatal(err)
+	}
+	section := `{"type": "redis", "topology": "sentinel", "master": "` + sentinel.Name + `", "addresses": ["` + sentinel.Addr + `"], "sentinelPassword": "`
+	if _, err := plugins.Open(t.Context(), plugin.Section(section+`wrong"}`), struct{}{}); err == nil || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("with a wrong password: %v", err)
+	}
+	s, err := plugins.Open(t.Context(), plugin.Section(section+`hush"}`), struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, s)
+	s.(io.Closer).Close()
 }
 
 func TestTLS(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *redisStore) Examine(ctx context.Context) []store.Finding {
 	}}
 	var mu sync.Mutex // the nodes of a cluster are asked side by side
 	err := s.eachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
-		of := examine(ctx, node)
+		of := examine(ctx, node, s.confirm)
 		mu.Lock()
 		defer mu.Unlock()
 		found = append(found, of...)
@@ -102,8 +102,8 @@ func (s *redisStore) Examine(ctx context.Context) []store.Finding {
 	return found
 }
 
-// examine looks at one server.
-func examine(ctx context.Context, node *goredis.Client) []store.Finding {
+// examine looks at one server, of which so many replicas must confirm changes.
+func examine(ctx context.Context, node *goredis.Client, confirm int) []store.Finding {
 	place := node.Options().Addr + ": "
 	about := info(ctx, node)
 	if about == nil {
@@ -117,7 +117,7 @@ func examine(ctx context.Context, node *goredis.Client) []store.Finding {
 	number, _ := strconv.Atoi(major) // 0, too old, when there is none
 
 	policy := evictionPolicy(ctx, node)
-	return []store.Finding{{
+	found := []store.Finding{{
 		OK:   number >= 6,
 		What: place + "version " + version,
 		Mend: "use Redis 6 or later, or Valkey",
@@ -130,6 +130,14 @@ func examine(ctx context.Context, node *goredis.Client) []store.Finding {
 		What: place + "append-only file enabled: " + or(about["aof_enabled"], "unknown"),
 		Mend: "set appendonly yes, or a restart of Redis signs people out and forgets messages to be sent",
 	}}
+	if replicas, _ := strconv.Atoi(about["connected_slaves"]); confirm > 0 {
+		found = append(found, store.Finding{
+			OK:   replicas >= confirm,
+			What: fmt.Sprintf("%sreplicas: %d, of which %d must confirm", place, replicas, confirm),
+			Mend: "see that the replicas run and follow, or nothing can be changed; or lower confirm",
+		})
+	}
+	return found
 }
 
 func or(value, unknown string) string {

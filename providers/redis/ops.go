@@ -50,6 +50,15 @@ func (s *redisStore) queue(name string) []string {
 	return []string{tag + "#due", tag + "#jobs"}
 }
 
+// asks reports whether an operation changes nothing that would be missed.
+func asks(op store.Op) bool {
+	switch op.(type) {
+	case *store.Read, *store.List:
+		return true
+	}
+	return false
+}
+
 // prepare checks an operation and translates it. An error is a mistake of the
 // program: nothing was sent.
 func (s *redisStore) prepare(op store.Op) (call, error) {

@@ -8,6 +8,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	_ "embed"
@@ -45,6 +46,7 @@ type redisStore struct {
 	client  goredis.UniversalClient
 	prefix  string
 	timeout time.Duration
+	confirm int // replicas
 	observe func(ops int)
 	trips   metrics.Counts
 }
@@ -74,14 +76,14 @@ func (once) NoRetry() bool { return true }
 
 // Do implements store.Store.
 func (s *redisStore) Do(ctx context.Context, ops ...store.Op) error {
-	calls := make([]call, 0, len(ops))
+	calls, changes := make([]call, 0, len(ops)), false
 	for _, op := range ops {
 		c, err := s.prepare(op)
 		if err != nil {
 			return fmt.Errorf("redis: %w", err)
 		}
 		if len(c.keys) > 0 { // a Delete of no names asks nothing
-			calls = append(calls, c)
+			calls, changes = append(calls, c), changes || !asks(op)
 		}
 	}
 	if len(calls) == 0 {
@@ -89,7 +91,7 @@ func (s *redisStore) Do(ctx context.Context, ops ...store.Op) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if err := s.run(ctx, calls); err != nil {
+	if err := s.run(ctx, calls, changes && s.confirm > 0); err != nil {
 		return fmt.Errorf("redis: %w: %w", store.ErrUnavailable, err)
 	}
 	return nil
@@ -97,12 +99,12 @@ func (s *redisStore) Do(ctx context.Context, ops ...store.Op) error {
 
 // run sends calls by the digest of the script, and once more with its text
 // those that a server did not know: they did not happen.
-func (s *redisStore) run(ctx context.Context, calls []call) error {
-	unknown, err := s.send(ctx, calls, "evalsha", digest)
+func (s *redisStore) run(ctx context.Context, calls []call, confirm bool) error {
+	unknown, err := s.send(ctx, calls, confirm, "evalsha", digest)
 	if err != nil || len(unknown) == 0 {
 		return err
 	}
-	unknown, err = s.send(ctx, unknown, "eval", script)
+	unknown, err = s.send(ctx, unknown, confirm, "eval", script)
 	if err == nil && len(unknown) > 0 {
 		err = errReply
 	}
@@ -113,9 +115,12 @@ func (s *redisStore) run(ctx context.Context, calls []call) error {
 // flushed, and loaded again by somebody else between two calls of a pipeline.
 var errOvertaken = errors.New("the script cache was flushed meanwhile")
 
+// errUnconfirmed is a change that was made where it can still be lost.
+var errUnconfirmed = errors.New("too few replicas have confirmed the change")
+
 // send makes one round trip and returns the calls that were refused because
 // the script is not known.
-func (s *redisStore) send(ctx context.Context, calls []call, command, by string) (unknown []call, err error) {
+func (s *redisStore) send(ctx context.Context, calls []call, confirm bool, command, by string) (unknown []call, err error) {
 	pipe := s.client.Pipeline()
 	cmds := make([]*goredis.Cmd, len(calls))
 	for i, c := range calls {
@@ -126,6 +131,13 @@ func (s *redisStore) send(ctx context.Context, calls []call, command, by string)
 		}
 		cmds[i] = goredis.NewCmd(ctx, append(args, c.args...)...)
 		if err := pipe.Process(ctx, once{cmds[i]}); err != nil {
+			return nil, err
+		}
+	}
+	// For half of the time, so that the answer comes before it is given up.
+	confirmed := goredis.NewCmd(ctx, "wait", s.confirm, ms(s.timeout/2))
+	if confirm {
+		if err := pipe.Process(ctx, once{confirmed}); err != nil {
 			return nil, err
 		}
 	}
@@ -150,6 +162,11 @@ func (s *redisStore) send(ctx context.Context, calls []call, command, by string)
 			if err := c.read(reply); err != nil {
 				return nil, err
 			}
+		}
+	}
+	if confirm {
+		if n, err := confirmed.Int(); err != nil || n < s.confirm {
+			return nil, cmp.Or(err, errUnconfirmed)
 		}
 	}
 	return unknown, nil

@@ -84,7 +84,8 @@ func newServer(dir string, port int, args []string) *Server {
 		listen = []string{"--port", "0", "--tls-port", fmt.Sprint(port)}
 	}
 	listen = append(listen, "--bind", "127.0.0.1", "--dir", dir,
-		"--save", "", "--maxmemory-policy", "noeviction")
+		"--save", "", "--maxmemory-policy", "noeviction",
+		"--repl-diskless-sync-delay", "0") // a replica need not wait for others
 	return &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), dir: dir, args: append(listen, args...)}
 }
 
