@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -42,12 +43,16 @@ func lettersCommand(plugins server.Plugins) *cobra.Command {
 
 Each letter has a new code; an older one of the same person ends. Whoever is
 activated already gets a letter that recalls the identifier. The codes work on
-the server that the configuration describes: its store must be a shared one.`,
+the server that the configuration describes: its store must be a shared one.
+Where the printing fails, or is interrupted, there is no file and its codes are
+void.`,
 		Example: `  loge letters --config loge.yaml --where 'ENTEleveClasses=…$3E2' --out 3E2.pdf --per-page 2
   loge letters --config loge.yaml --csv newcomers.csv --group departmentNumber --out newcomers.csv`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return printLetters(c.Context(), flags, plugins, c.OutOrStdout(), c.ErrOrStderr())
+			return withPress(c.Context(), flags.config, plugins, c.ErrOrStderr(), func(press *letters.Press) error {
+				return printLetters(c.Context(), press, flags, c.OutOrStdout(), c.ErrOrStderr())
+			})
 		},
 	}
 	configFlag(c, &flags.config)
@@ -56,6 +61,7 @@ the server that the configuration describes: its store must be a shared one.`,
 	c.Flags().StringVar(&flags.group, "group", "", "attribute that the letters are sorted by, a class for instance; that of the first --where when unset")
 	c.Flags().StringVar(&flags.out, "out", "", "file to write, .pdf, .html or .csv; it must not exist")
 	c.Flags().IntVar(&flags.perPage, "per-page", 1, "letters on a page: 1, 2 or 8")
+	c.AddCommand(batchesCommand(plugins), revokeCommand(plugins))
 	c.MarkFlagsMutuallyExclusive("where", "csv")
 	c.MarkFlagsOneRequired("where", "csv")
 	if err := c.MarkFlagRequired("out"); err != nil {
@@ -74,16 +80,7 @@ func openServer(ctx context.Context, file string, plugins server.Plugins, errs i
 	return server.Open(ctx, config, plugins, slog.New(slog.NewJSONHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn})))
 }
 
-func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugins, out, errs io.Writer) (err error) {
-	s, err := openServer(ctx, flags.config, plugins, errs)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	press := s.Press()
-	if press == nil {
-		return fmt.Errorf("%s: recovery.methods has no activationcode: letters have nothing to open", flags.config)
-	}
+func printLetters(ctx context.Context, press *letters.Press, flags lettersFlags, out, errs io.Writer) (err error) {
 	order := letters.Order{By: byCLI, Format: letters.Format(strings.TrimPrefix(filepath.Ext(flags.out), ".")), PerPage: flags.perPage}
 	if flags.csv != "" {
 		order.To, err = listed(ctx, press.Recovery.Directory, flags, errs)
@@ -97,7 +94,7 @@ func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugin
 		return errors.New("nobody to print a letter for")
 	}
 	bar := progressbar.NewOptions(len(order.To), progressbar.OptionSetWriter(errs), progressbar.OptionSetDescription("letters"),
-		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true))
+		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond))
 	order.Progress = func() { _ = bar.Add(1) }
 	done, err := write(ctx, press, flags.out, order)
 	_ = bar.Finish()
@@ -106,13 +103,13 @@ func printLetters(ctx context.Context, flags lettersFlags, plugins server.Plugin
 		return err
 	}
 	fmt.Fprintf(out, "%s: %d with a code, %d that recall the identifier; %d people got none, for the state of their account. Batch %s.\n",
-		flags.out, done.Codes, done.Reminders, done.Left, done.Batch)
+		flags.out, done.Codes, done.Reminders, done.Left, done.Name)
 	return nil
 }
 
 // write makes the file, readable by its owner only. It has its name once it is
 // whole, and there is none when something went wrong.
-func write(ctx context.Context, press *letters.Press, name string, order letters.Order) (done letters.Printed, err error) {
+func write(ctx context.Context, press *letters.Press, name string, order letters.Order) (done letters.Batch, err error) {
 	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
 		return done, cmp.Or(err, fmt.Errorf("%s: it is there already", name))
 	}

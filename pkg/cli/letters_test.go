@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/loge-idp/loge/providers/redis/redistest"
 )
 
 // R64: letters from the command line: the output and nothing else, for its
@@ -39,6 +41,10 @@ recovery: {methods: [{type: activationcode}]}
 	if err != nil || !strings.HasPrefix(string(pdf), "%PDF-") {
 		t.Errorf("%v, %.20q", err, pdf)
 	}
+	status, out, errs = run(t, "letters", "--config", config, "--csv", list, "--out", at("list-out.html"))
+	if page, err := os.ReadFile(at("list-out.html")); status != 0 || err != nil || strings.Count(string(page), "<article") != 2 {
+		t.Errorf("status %d: %s%s, %v", status, out, errs, err)
+	}
 	status, out, errs = run(t, "letters", "--config", config, "--csv", list, "--out", at("list-out.csv"))
 	if status != 0 || !strings.Contains(out, "2 with a code") || !strings.Contains(errs, "list.csv:2: nobody of this identifier") {
 		t.Errorf("status %d: %s%s", status, out, errs)
@@ -59,6 +65,7 @@ recovery: {methods: [{type: activationcode}]}
 		"it is there already":  {"--csv", list, "--out", at("all.pdf")},
 		"another kind of file": {"--csv", list, "--out", at("x.odt")},
 		"three to a page":      {"--csv", list, "--out", at("x.pdf"), "--per-page", "3"},
+		"no folder":            {"--csv", list, "--out", at("none/x.pdf")},
 		"nobody":               {"--where", "ESCOUAI=none", "--out", at("x.pdf")},
 		"no condition":         {"--where", "ESCOUAI", "--out", at("x.pdf")},
 		"both":                 {"--where", "ESCOUAI=x", "--csv", list, "--out", at("x.pdf")},
@@ -69,7 +76,59 @@ recovery: {methods: [{type: activationcode}]}
 		}
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 4 {
+	if err != nil || len(left) != 5 {
 		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// R64: what was printed is listed, and its codes can be ended.
+func TestLetterBatches(t *testing.T) {
+	environment(t)
+	kept := redistest.Start(t)
+	dir := t.TempDir()
+	config, printed := filepath.Join(dir, "loge.yaml"), filepath.Join(dir, "out.csv")
+	if err := os.WriteFile(config, []byte(`issuer: http://127.0.0.1:9
+keys: ${env:LOGE_TEST_KEYS}
+directory: {type: memory, fixtures: [school]}
+store: {type: redis, topology: single, addresses: ["`+kept.Addr+`"]}
+mail: {type: smtp, host: 127.0.0.1, from: a@b.example}
+recovery: {methods: [{type: activationcode}]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	letters := func(want int, args ...string) string {
+		t.Helper()
+		status, out, errs := run(t, append([]string{"letters", "--config", config}, args...)...)
+		if status != want {
+			t.Fatalf("%v: status %d: %s%s", args, status, out, errs)
+		}
+		return out + errs
+	}
+	out := letters(0, "--where", "ESCOUAI=0990011Z", "--out", printed)
+	_, name, ok := strings.Cut(out, "Batch ")
+	if !ok {
+		t.Fatal(out)
+	}
+	name, _, _ = strings.Cut(name, ".")
+	row := func() string {
+		t.Helper()
+		for line := range strings.Lines(letters(0, "batches", "--config", config)) {
+			if strings.HasPrefix(line, name+" ") {
+				return strings.Join(strings.Fields(line)[3:], " ")
+			}
+		}
+		t.Fatalf("%s is not listed", name)
+		return ""
+	}
+	if got := row(); got != "cli printed 20/20 2 16 2" {
+		t.Error(got)
+	}
+	letters(1, "revoke", "--config", config, "nothing")
+	letters(0, "revoke", "--config", config, name)
+	if got := row(); got != "cli revoked 20/20 2 16 2" {
+		t.Error(got)
+	}
+	if out := letters(1, "revoke", "--config", config, name); !strings.Contains(out, "revoked before") {
+		t.Error(out)
 	}
 }

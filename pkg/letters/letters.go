@@ -18,6 +18,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
@@ -37,6 +38,7 @@ type Press struct {
 	Home string
 	// Lost is the page of those who have a password, and do not know it.
 	Lost string
+	Now  func() time.Time // time.Now when nil
 }
 
 // Recipient is somebody to print a letter for.
@@ -96,14 +98,6 @@ type Order struct {
 	Progress func()
 }
 
-// Printed is what became of an order.
-type Printed struct {
-	Batch string // to revoke the codes by
-	// Codes, Reminders and Left are how many got a letter with a code, one with
-	// the identifier only, and none since their state forbids both.
-	Codes, Reminders, Left int
-}
-
 // letter is one of them.
 type letter struct {
 	Recipient
@@ -123,57 +117,68 @@ var ErrNobody = errors.New("letters: the state of everybody's account forbids a 
 // Print prints letters, sorted by group, then name, then language. What is
 // written leaves as it is made, so that an error may come after a part of it;
 // the codes of that part are void, as are all of the printing. Errors: ErrNobody
-// before anything is written, those of the directory, the store and w.
-func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (done Printed, err error) {
+// before anything is written, recovery.ErrBatch when somebody revoked it
+// meanwhile, those of the directory, the store and w.
+func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err error) {
 	out, err := p.sheets(w, o)
 	if err != nil {
-		return done, err
+		return b, err
 	}
 	to := slices.Clone(o.To)
 	slices.SortStableFunc(to, func(a, b Recipient) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.sort, b.sort), cmp.Compare(a.Language, b.Language))
 	})
-	if done.Batch, err = p.Recovery.NewBatch(ctx, o.By); err != nil {
-		return done, err
+	seen := map[account.ID]bool{} // a second letter would end the code of the first
+	to = slices.DeleteFunc(to, func(r Recipient) bool {
+		again := seen[r.ID]
+		seen[r.ID] = true
+		return again
+	})
+	if b, err = p.begin(ctx, o, len(to)); err != nil {
+		return b, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.Recovery.RevokeBatch(context.WithoutCancel(ctx), done.Batch, o.By))
+			err = errors.Join(err, p.revoke(context.WithoutCancel(ctx), b, o.By))
 		}
 	}()
-	seen := map[account.ID]bool{} // a second letter would end the code of the first
 	for _, r := range to {
-		if seen[r.ID] {
-			continue
-		}
-		seen[r.ID] = true
 		if err := ctx.Err(); err != nil {
-			return done, err
+			return b, err
 		}
-		l, ok, err := p.letter(ctx, r, done.Batch, o)
+		l, ok, err := p.letter(ctx, r, b.Name, o)
 		switch {
 		case err != nil:
-			return done, fmt.Errorf("letters: %w", err)
+			return b, fmt.Errorf("letters: %w", err)
 		case !ok:
-			done.Left++
+			b.Left++
 		case l.issued.Code.Empty():
-			done.Reminders++
+			b.Reminders++
 		default:
-			done.Codes++
+			b.Codes++
 		}
 		if ok {
 			if err := out.add(l); err != nil {
-				return done, err
+				return b, err
 			}
 		}
 		if o.Progress != nil {
 			o.Progress()
 		}
+		if b.Done()%noted == 0 {
+			if err := p.note(ctx, b); err != nil {
+				return b, err
+			}
+		}
 	}
-	if done.Codes+done.Reminders == 0 {
-		return done, ErrNobody
+	if b.Codes+b.Reminders == 0 {
+		return b, ErrNobody
 	}
-	return done, out.close()
+	if err := out.close(); err != nil {
+		return b, err
+	}
+	b.State = Printed
+	return b, p.note(ctx, b)
 }
 
 func (p *Press) sheets(w io.Writer, o Order) (sheets, error) {

