@@ -95,7 +95,7 @@ func (p *Portal) more(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showMore(w http.ResponseWriter, r *http.Request, status int, ready recovery.Ready, alert *render.Alert) {
-	view := render.More{Short: ready.Short, Frame: render.Frame{Step: 2, Alert: alert, Return: ready.Return}}
+	view := render.More{Short: ready.Short, Left: ready.Left, Frame: render.Frame{Step: 2, Alert: alert, Return: ready.Return}}
 	for _, each := range ready.More {
 		view.Ways = append(view.Ways, render.MoreWay(each))
 	}
@@ -112,7 +112,7 @@ func (p *Portal) postMore(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case each.Method != method:
 		case each.Sends:
-			p.begin(w, r, asked{Method: method, Purpose: ready.Purpose, Return: ready.Return, More: true})
+			p.begin(w, r, asked{Method: method, Purpose: ready.Purpose, Return: ready.Return, More: true, To: each.To})
 			return
 		case typed == "":
 			p.showMore(w, r, http.StatusBadRequest, ready, &render.Alert{Key: render.AlertMissing, Field: method})
@@ -208,9 +208,8 @@ type finished struct {
 // says that all is done.
 func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery.Purpose, ready recovery.Ready) {
 	p.noteRecovered(r.Context(), ready)
-	if _, err := p.Login.Logout(w, r); err != nil {
-		p.Unavailable(w, r, err)
-		return
+	if _, err := p.Login.Logout(w, r); err != nil { // it ends by itself; what was asked for is done
+		p.Logger.WarnContext(r.Context(), "a session is left in the browser of a recovery", "err", err)
 	}
 	p.Cookies.Delete(w, cookieProof)
 	p.Cookies.Delete(w, cookieAttempt)

@@ -49,8 +49,9 @@ type asked struct {
 	Birth string `json:"b,omitempty"`
 	Name  string `json:"f,omitempty"`
 	// More is set for a further proof: the message goes to whom the first one
-	// was of.
+	// was of, at To, which is masked.
 	More   bool      `json:"x,omitempty"`
+	To     string    `json:"d,omitempty"`
 	At     time.Time `json:"t"`
 	Until  time.Time `json:"u"`
 	Return string    `json:"r,omitempty"`
@@ -62,6 +63,10 @@ func (p *Portal) identify(purpose recovery.Purpose) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if purpose == recovery.Reset && p.onlyCodes() {
 			p.to(w, r, withReturn("/code", local(r)))
+			return
+		}
+		if purpose == recovery.Activate && p.Recovery.Numbered(purpose) {
+			p.to(w, r, withReturn("/recover/number", local(r)))
 			return
 		}
 		p.showIdentify(w, r, http.StatusOK, purpose, "", nil)
@@ -112,7 +117,7 @@ func (p *Portal) showNumber(w http.ResponseWriter, r *http.Request, status int, 
 		return
 	}
 	p.Pages.Render(w, r, status, render.Number{Username: r.PostFormValue("username"), Birth: r.PostFormValue("birth"), Name: r.PostFormValue("name"),
-		WithName: by.WithName(), Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
+		WithName: by.WithName(), Letters: p.Recovery.Letters(), Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
 func (p *Portal) postNumber(w http.ResponseWriter, r *http.Request) {
@@ -191,7 +196,7 @@ func (p *Portal) showSent(w http.ResponseWriter, r *http.Request, status int, as
 	if !ask.More {
 		others = slices.DeleteFunc(channels, func(name string) bool { return name == by })
 	}
-	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, Code: typed, By: by, Channels: others, Letters: p.Recovery.Letters() && !ask.More,
+	p.Pages.Render(w, r, status, render.Sent{Purpose: render.Purpose(ask.Purpose), SentAt: ask.At, ValidUntil: ask.Until, To: ask.To, Code: typed, By: by, Channels: others, Letters: p.Recovery.Letters() && !ask.More,
 		Frame: render.Frame{Step: 2, Alert: alert, Return: ask.Return}})
 }
 

@@ -120,6 +120,7 @@ type Ready struct {
 	// proved. Short is set when something is missing and this account has no
 	// way to prove it: only an operator can help.
 	More  []More
+	Left  int // how many are missing on the first of these ways
 	Short bool
 	// Unlockable is set when the account was locked after too many tries and
 	// may be unlocked with the password it has.
@@ -177,6 +178,9 @@ func (f *Flow) ready(p proven) Ready {
 			more.Text = worded.Wording(p.account, p.fields[fieldLanguage])
 		}
 		out.More = append(out.More, more)
+	}
+	if ways := f.ways(p.account, p.purpose, p.by); len(ways) > 0 {
+		out.Left = missing(ways[0], p.by)
 	}
 	out.Short = len(out.More) == 0
 	return out

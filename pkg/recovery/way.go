@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -120,15 +121,28 @@ func missing(combination []Method, proved map[string]string) int {
 	return n
 }
 
-// next returns the methods that lead on from what is proved, the nearest to
-// the end first: those of the combinations which this account can complete.
-func (f *Flow) next(a account.Account, p Purpose, proved map[string]string) []Method {
+// ways are the combinations by which an account can go on from what is proved:
+// those first that need nobody else, and of these the nearest to the end.
+func (f *Flow) ways(a account.Account, p Purpose, proved map[string]string) [][]Method {
 	possible := slices.DeleteFunc(f.combinations(a, p), func(c []Method) bool {
 		return slices.ContainsFunc(c, func(m Method) bool { return proved[m.Name()] == "" && !m.Offers(a, p) })
 	})
-	slices.SortStableFunc(possible, func(x, y []Method) int { return missing(x, proved) - missing(y, proved) })
+	others := func(c []Method) int {
+		if slices.ContainsFunc(c, func(m Method) bool { return isHanded(m) && proved[m.Name()] == "" }) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(possible, func(x, y []Method) int {
+		return cmp.Or(others(x)-others(y), missing(x, proved)-missing(y, proved))
+	})
+	return possible
+}
+
+// next returns the methods that lead on from what is proved.
+func (f *Flow) next(a account.Account, p Purpose, proved map[string]string) []Method {
 	var out []Method
-	for _, combination := range possible {
+	for _, combination := range f.ways(a, p, proved) {
 		for _, m := range combination {
 			if proved[m.Name()] == "" && !slices.ContainsFunc(out, func(o Method) bool { return o.Name() == m.Name() }) {
 				out = append(out, m)
@@ -167,6 +181,27 @@ func (f *Flow) Identifies() Identifying {
 		}
 	}
 	return nil
+}
+
+// Numbered reports whether whoever wants something begins by such a method: no
+// message opens a way to it by itself.
+func (f *Flow) Numbered(p Purpose) bool {
+	identifying := func(name string) bool { m, _ := f.method(name); _, ok := m.(Identifying); return ok }
+	handed := func(name string) bool { m, ok := f.method(name); return ok && isHanded(m) }
+	for _, way := range f.Ways {
+		if len(way.Purposes) > 0 && !slices.Contains(way.Purposes, p) {
+			continue
+		}
+		for _, names := range way.AnyOf {
+			if !slices.ContainsFunc(names, identifying) && !slices.ContainsFunc(names, handed) {
+				return false
+			}
+		}
+		if len(way.For.Attributes()) == 0 { // it is for everybody
+			return f.Identifies() != nil
+		}
+	}
+	return false
 }
 
 // Messages are the keys of the messages that the methods need: a server checks

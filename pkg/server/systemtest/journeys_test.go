@@ -57,17 +57,31 @@ var journeys = []struct {
 	}},
 	{"clermont", "first sign-in by file number and date of birth, then telephone and mail", func(w *walk) {
 		w.press(`nav a[href*="/activate"]`)
-		w.press(`main a[href*="/recover/number"]`)
 		w.fill("#username", "22601013")
 		w.fill("#birth", "20/05/2007")
 		w.press(send)
-		w.press(`button[value="smscode"]`)
+		w.says("Encore 2 preuves")
+		w.press(`main form button.wide`) // the first way on asks nobody else
 		w.fill("#code", w.v.phones.code(w.t, "+33639980013"))
 		w.press(send)
 		w.press(`button[value="emaillink"]`)
 		w.fill("#code", w.mailed("zoe.mp@example.org", 0, mailedCode)[0])
 		w.press(send)
 		w.chooses("zmartinez", fresh)
+	}},
+	{"clermont", "nothing on file: a code from the desk, then telephone and mail are given and proved", func(w *walk) {
+		w.press(`nav a[href*="/activate"]`)
+		w.press(`main a[href*="/code"]`)
+		w.fill("#username", "akone")
+		w.fill("#code", w.v.vouched(w.t, w.at, "u.assist", password("u.assist"), "Koné", "akone"))
+		w.press(send)
+		w.fill("#address", "06 39 98 00 14")
+		w.press(send)
+		w.fill("#code", w.v.phones.code(w.t, "+33639980014"))
+		w.press(send)
+		w.fill("#address", "awa@example.org")
+		w.proves("awa@example.org", 0)
+		w.chooses("akone", fresh)
 	}},
 	{"clermont", "forgotten: a code by text message", func(w *walk) {
 		w.recover("fatou.ndiaye@etu.univ-valmont.example")
