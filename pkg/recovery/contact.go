@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -120,55 +118,6 @@ func (f *Flow) CompleteContact(ctx context.Context, who account.ID, r Reply) (ac
 		return change.To, nil
 	}
 	return change.To, f.ReplaceContact(ctx, p.account, change, "", r.Address)
-}
-
-// ReplaceContact writes a change of rescue address, ends what was begun with
-// the old ones, and tells them; each message takes the change back for 72 hours
-// (requirement R25). By is the operator, empty for the owner. Errors:
-// ErrAddress for what the directory will not write, directory.ErrConflict, or one that wraps directory.ErrUnavailable or
-// store.ErrUnavailable.
-func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change, by account.ID, address string) error {
-	editor, ok := f.Directory.(directory.Editor)
-	if !ok {
-		return errors.New("recovery: this directory cannot change rescue addresses")
-	}
-	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "begun", Account: who.ID, Actor: by, Address: address})
-	if err := editor.Replace(ctx, who.ID, c.From, c.To); err != nil {
-		if !errors.Is(err, directory.ErrConflict) && !errors.Is(err, directory.ErrUnavailable) {
-			err = errors.Join(ErrAddress, err) // of no use to try again
-		}
-		f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "failed", Account: who.ID, Actor: by, Address: address})
-		return err
-	}
-	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "ok", Account: who.ID, Actor: by, Address: address,
-		Detail: []slog.Attr{slog.String("to", maskOf(c.To))}})
-	token, record := f.undos().Issue(store.Key{}, nil)
-	at := strconv.FormatInt(f.now().UnixNano(), 10)
-	record.Fields = store.Fields{fieldAccount: string(who.ID), fieldBefore: f.sealBefore(who), fieldSent: at}
-	n := note{Kind: NoticeContact, Login: who.Login, Language: who.Language, At: f.now().Unix(), Masked: maskOf(c.To), Token: token}
-	if by == "" { // else the address is that of an operator
-		n.Origin = f.origin(address, who.Language)
-	}
-	var replaced []account.Contact // a telephone learns that it was
-	if c.From.Kind == account.Phone && f.telling() != nil {
-		replaced = append(replaced, c.From)
-	}
-	notices, err := f.notices(who, n, record.Key.Name, replaced...)
-	if err != nil {
-		return err
-	}
-	changes, entry := changesKey(who.ID), store.Fields{record.Key.Tag + " " + record.Key.Name: at}
-	ops := []store.Op{record,
-		&store.Create{Key: changes, Fields: entry, TTL: undoLife},
-		&store.Read{Key: changes, Extend: undoLife},
-		&store.Write{Key: changes, Fields: entry}}
-	ops = append(append(ops, notices...), f.note(who.ID, Event{ID: record.Key.Name, At: f.now(), Result: string(NoticeContact), To: maskOf(c.To), By: by})...)
-	if c.From != (account.Contact{}) { // what one more address adds to ends nothing
-		ops = append(ops, f.Forget(who.ID)...)
-	}
-	err = f.Store.Do(ctx, ops...)
-	f.Outbox.Nudge()
-	return err
 }
 
 // lacks are the kinds of rescue address that an account which is being activated

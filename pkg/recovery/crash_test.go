@@ -148,6 +148,78 @@ func TestDeathAtEveryOperation(t *testing.T) {
 	t.Logf("%d deaths, %d of them after the change", died, changed)
 }
 
+func (d mortalDirectory) Replace(ctx context.Context, id account.ID, from, to account.Contact) (err error) {
+	d.burn(func() { err = d.Directory.(directory.Editor).Replace(ctx, id, from, to) })
+	return err
+}
+
+func (mortalDirectory) Edit(context.Context, account.ID, string, []string, []string) error { return nil }
+
+// R25, F-KILL-01: the process dies at each operation of a change of rescue
+// address, in turn. Either nothing has changed and nobody is told, or the old
+// addresses are told, once or twice, and may take it back.
+func TestDeathAmidAChangeOfAddress(t *testing.T) {
+	died, changed := 0, 0
+	for _, late := range []bool{false, true} {
+		for n := 1; ; n++ {
+			w := start(t)
+			log := &trail{}
+			w.flow.Directory, w.flow.Undo, w.flow.Audit = wide{w.people}, "https://login.example/recover/undo?t=", audit.Log{Logger: slog.New(slog.NewTextHandler(log, nil))}
+			alice, err := w.people.Find(t.Context(), "alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			change := recovery.Change{From: alice.Contacts[0], To: account.Contact{Kind: account.Email, Value: "thief@home.example"}}
+			burning := &fuse{left: n, late: late}
+			mortal := *w.flow
+			mortal.Store, mortal.Directory = mortalStore{w.flow.Store, burning}, mortalDirectory{w.flow.Directory, burning}
+			mortal.Outbox = &outbox.Outbox{Store: w.store, Box: w.flow.Keys.Box("outbox"), Now: w.flow.Now} // runs nowhere
+			lived := make(chan bool, 1)
+			go func() {
+				whole := false
+				defer func() { lived <- whole }()
+				whole = mortal.ReplaceContact(context.Background(), alice, change, "", "") == nil
+			}()
+			if <-lived {
+				break // there is no nth operation
+			}
+			died++
+			w.advance(2 * time.Minute)
+			w.flow.Outbox.Nudge()
+			w.settled(t)
+			told, token := map[string]int{}, ""
+			for len(w.mails) > 0 {
+				m := <-w.mails
+				told[m.To]++
+				_, token, _ = strings.Cut(m.Text, "undo?t=")
+				token, _, _ = strings.Cut(token, "\n")
+			}
+			if w.people.accounts["alice"].Contacts[0] == change.From {
+				if len(told) > 0 {
+					t.Errorf("late %v, operation %d: nothing was done; told %v", late, n, told)
+				}
+				continue
+			}
+			changed++
+			if !log.has("recovery.contact") {
+				t.Errorf("late %v, operation %d: the audit knows nothing", late, n)
+			}
+			for _, to := range []string{"a@home.example", "a@work.example", "alice@univ.example"} {
+				if told[to] != 1 && told[to] != 2 {
+					t.Errorf("late %v, operation %d: %d notices to %s", late, n, told[to], to)
+				}
+			}
+			if err := w.flow.UndoContact(t.Context(), token, ""); err != nil || w.people.accounts["alice"].Contacts[0] != change.From {
+				t.Errorf("late %v, operation %d: it cannot be taken back: %v", late, n, err)
+			}
+		}
+	}
+	if died < 6 || changed < 4 {
+		t.Errorf("%d deaths and %d changes show nothing", died, changed)
+	}
+	t.Logf("%d deaths, %d of them after the change", died, changed)
+}
+
 // An answer of the directory that was lost says nothing; asked again, it tells.
 func TestLostAnswer(t *testing.T) {
 	w := start(t)

@@ -102,6 +102,7 @@ const (
 	jobChallenge = "recovery challenge"
 	jobNotice    = "recovery notice"
 	jobSettle    = "recovery settle"
+	jobReplaced  = "recovery replaced"
 
 	// remembered is how long after its end an attempt can still be told what
 	// became of it.
@@ -136,6 +137,7 @@ func (f *Flow) Start() {
 	f.Outbox.Handle(jobChallenge, f.challenge)
 	f.Outbox.Handle(jobNotice, f.notice)
 	f.Outbox.Handle(jobSettle, f.settle)
+	f.Outbox.Handle(jobReplaced, f.finishReplacing)
 }
 
 // method finds one that is configured.
