@@ -107,7 +107,7 @@ func (r *Reminders) due(a account.Account, now time.Time) (due Due, ok bool) {
 		return Due{}, false
 	}
 	left := daysLeft(a.Ends, now)
-	due = Due{Account: a, Left: left, Step: r.Config.step(left), Mails: len(addresses(a))}
+	due = Due{Account: a, Left: left, Step: r.Config.step(left), Mails: len(a.Mailboxes())}
 	return due, left >= 0 && due.Step > 0
 }
 
@@ -166,12 +166,12 @@ type reminder struct {
 // one.
 func (r *Reminders) jobs(due Due) (jobs []outbox.Job) {
 	mark := mark(due.Account, due.Step)
-	for _, to := range addresses(due.Account) {
-		data, err := json.Marshal(reminder{Account: due.Account.ID, Step: due.Step, To: to})
+	for _, to := range due.Account.Mailboxes() {
+		data, err := json.Marshal(reminder{Account: due.Account.ID, Step: due.Step, To: to.Value})
 		if err != nil {
 			panic(err) // texts and a number
 		}
-		jobs = append(jobs, outbox.Job{ID: mark.Tag + " " + field(to), Kind: jobRemind, Data: data})
+		jobs = append(jobs, outbox.Job{ID: mark.Tag + " " + field(to.Value), Kind: jobRemind, Data: data})
 	}
 	return jobs
 }
@@ -241,19 +241,6 @@ func mark(a account.Account, step int) store.Key {
 func field(address string) string { return secret.Hash(address)[:12] }
 
 func dayOf(t time.Time) string { return t.In(account.Place).Format(time.DateOnly) }
-
-// addresses are the rescue addresses, which stay when the institution's own
-// closes with the account, and that one.
-func addresses(a account.Account) (out []string) {
-	seen := map[string]bool{"": true}
-	for _, c := range append(a.Reach(account.Email), account.Contact{Value: a.Mail}) {
-		if !seen[c.Value] {
-			seen[c.Value] = true
-			out = append(out, c.Value)
-		}
-	}
-	return out
-}
 
 func (r *Reminders) now() time.Time {
 	if r.Now == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/store"
 )
@@ -68,9 +69,14 @@ func (w *Watch) Turn(ctx context.Context) error {
 	if err := w.Store.Do(ctx, mine); err != nil || !mine.Created {
 		return err
 	}
-	due, err := w.Sessions.Due(ctx, cmp.Or(w.PerSecond, DefaultPerSecond))
+	due, err := w.Sessions.Due(ctx, w.perSecond())
 	if err != nil {
 		return err
+	}
+	if len(due) == w.perSecond() { // perhaps there are more
+		if err := w.warn(ctx); err != nil {
+			return err
+		}
 	}
 	var (
 		reading  sync.WaitGroup
@@ -102,6 +108,36 @@ func (w *Watch) Turn(ctx context.Context) error {
 	reading.Wait()
 	return errors.Join(failures...)
 }
+
+// behind is the record of the replica that warned within the last minute.
+var behind = store.Key{Tag: "lifecycle", Name: "behind"}
+
+// warn says so where more accounts have something open than are read within a
+// minute.
+func (w *Watch) warn(ctx context.Context) error {
+	accounts, late, err := w.Sessions.Watching(ctx)
+	round := int(Every / time.Second)
+	if err != nil || late <= Every || accounts <= w.perSecond()*round {
+		return err
+	}
+	mine := &store.Create{Key: behind, TTL: time.Minute}
+	if err := w.Store.Do(ctx, mine); err != nil || !mine.Created {
+		return err
+	}
+	w.Logger.Warn("lifecycle: more accounts are signed in than are looked at in time: what is closed in the directory stays open here for more than a minute; raise lifecycle.perSecond",
+		"accounts", accounts, "late", late.Round(time.Second), "perSecond", w.perSecond(), "needed", (accounts+round-1)/round)
+	return nil
+}
+
+// Measure implements metrics.Source.
+func (w *Watch) Measure(ctx context.Context, p *metrics.Page) {
+	if accounts, late, err := w.Sessions.Watching(ctx); err == nil {
+		p.Gauge("loge_watched_accounts", "Accounts of all replicas with a session or a token.", float64(accounts))
+		p.Gauge("loge_watch_late_seconds", "By how much the account is late that waits the longest for its state to be read again.", late.Seconds())
+	}
+}
+
+func (w *Watch) perSecond() int { return cmp.Or(w.PerSecond, DefaultPerSecond) }
 
 // look ends what an account has open when it may not sign in any more.
 func (w *Watch) look(ctx context.Context, id account.ID) error {

@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/lifecycle"
+	"github.com/loge-idp/loge/pkg/metrics"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
@@ -193,6 +196,35 @@ func TestWatchIsBounded(t *testing.T) {
 	w.seconds(60)
 	if n := w.count(); n != 0 {
 		t.Errorf("%d reads after all have expired", n)
+	}
+}
+
+// R15: a rate that is too low for those who are signed in is said, once a minute,
+// with the one that would do; one that is just right is not.
+func TestWatchSaysThatItIsTooSlow(t *testing.T) {
+	for perSecond, want := range map[int]int{1: 2, 4: 0} {
+		t.Run(fmt.Sprint(perSecond, " in a second"), func(t *testing.T) {
+			w := newWatched(t, perSecond)
+			var log bytes.Buffer
+			w.watch.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			for i := range 100 {
+				w.signIn(account.ID(fmt.Sprint("p", i)))
+			}
+			w.seconds(180)
+			if n := strings.Count(log.String(), "perSecond="+fmt.Sprint(perSecond)+" needed=4\n"); n != want {
+				t.Errorf("said %d times, want %d:\n%s", n, want, log.String())
+			}
+			page := metrics.NewPage()
+			w.watch.Measure(t.Context(), page)
+			var told bytes.Buffer
+			if err := page.Write(&told); err != nil {
+				t.Fatal(err)
+			}
+			late := !strings.Contains(told.String(), "loge_watch_late_seconds 0\n")
+			if !strings.Contains(told.String(), "loge_watched_accounts 100\n") || late != (want > 0) {
+				t.Errorf("%s", told.String())
+			}
+		})
 	}
 }
 

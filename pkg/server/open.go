@@ -296,8 +296,8 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		}
 	}
 	s := &Server{mux: mux, listen: o.config.Listen, keys: p.keys, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
-	s.metrics, s.aside = o.config.Metrics, aside(s.health, sources(&o.numbers, post, p.directory, p.store))
 	s.watch = o.watch(p, sessions, trail)
+	s.metrics, s.aside = o.config.Metrics, aside(s.health, sources(&o.numbers, post, s.watch, p.directory, p.store))
 	if s.reminders, err = o.reminders(p, post, trail); err != nil {
 		return nil, err
 	}

@@ -55,6 +55,16 @@ func (m *Manager) Due(ctx context.Context, max int) ([]account.ID, error) {
 	return append(due, back...), m.Cookies.Store.Do(ctx, m.watch(back...)...)
 }
 
+// Watching tells how many accounts are watched, and by how much the one is late
+// that has waited for Due the longest. The error wraps store.ErrUnavailable.
+func (m *Manager) Watching(ctx context.Context) (accounts int, late time.Duration, err error) {
+	all := &store.List{Queue: watched}
+	if err := m.Cookies.Store.Do(ctx, all); err != nil || len(all.Entries) == 0 {
+		return 0, 0, err
+	}
+	return len(all.Entries), max(0, -all.Entries[0].Due), nil
+}
+
 // open parts accounts into those that have something open, as far as the index
 // knows, and the others.
 func (m *Manager) open(ctx context.Context, ids []account.ID) (open, idle []account.ID, err error) {
