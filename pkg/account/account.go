@@ -2,7 +2,11 @@
 // snapshot of it and the one decision table of what its state allows.
 package account
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // ID names an account for ever: it never changes when a person is renamed and
 // is never given to anybody else (eduPersonUniqueId, entryUUID, objectGUID…).
@@ -83,6 +87,17 @@ func (a Account) Reach(kind ContactKind) []Contact {
 		if c.Kind == kind && !c.Frozen {
 			out = append(out, c)
 		}
+	}
+	return out
+}
+
+// Mailboxes returns where to write what the owner of the account must hear of,
+// each once: the rescue addresses that reach them, which stay when the
+// institution's own closes with the account, and that one.
+func (a Account) Mailboxes() []Contact {
+	out := a.Reach(Email)
+	if a.Mail != "" && !slices.ContainsFunc(a.Contacts, func(c Contact) bool { return c.Kind == Email && strings.EqualFold(c.Value, a.Mail) }) {
+		out = append(out, Contact{Kind: Email, Value: a.Mail})
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -213,11 +214,17 @@ func (d *Desk) Correct(ctx context.Context, c Case, why Reason, from int, typed 
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(who.Contacts, func(on account.Contact) bool { return on.Kind == to.Kind && strings.EqualFold(on.Value, to.Value) }) {
+		return directory.ErrConflict // it is on file: there is nothing to correct
+	}
 	change := recovery.Change{To: to}
 	if from >= 0 && from < len(who.Contacts) {
 		if change.From = who.Contacts[from]; change.From.Kind == to.Kind {
 			change.To.Label = change.From.Label
 		}
+	}
+	if err := d.Recovery.Hold(ctx, who.ID, to); err != nil {
+		return err
 	}
 	begun, err := d.Recovery.BeginContact(ctx, who, change, who.Language, "desk "+string(c.Operator), c.Address)
 	if err != nil {
@@ -227,7 +234,8 @@ func (d *Desk) Correct(ctx context.Context, c Case, why Reason, from int, typed 
 }
 
 // Corrected takes the code that the new address got. The old addresses are
-// told, and may take the change back for 72 hours (requirement R25). Errors: a
+// told, and may take the change back for 72 hours (requirement R25); until then
+// nothing is sent to the new one that would let anybody in. Errors: a
 // Denied, ErrReason, ErrWrong, directory.ErrConflict, or a fault.
 func (d *Desk) Corrected(ctx context.Context, c Case, why Reason, code string) error {
 	return d.act(ctx, c, ActContact, why, func(_, who account.Account) error {
@@ -265,13 +273,8 @@ func (d *Desk) tell(ctx context.Context, act Act, who account.Account) error {
 		return nil
 	}
 	id := secret.Random(16)
-	seen := map[string]bool{"": true}
 	var ops []store.Op
-	for _, to := range append(who.Reach(account.Email), account.Contact{Value: who.Mail}) {
-		if seen[to.Value] {
-			continue
-		}
-		seen[to.Value] = true
+	for _, to := range who.Mailboxes() {
 		data, err := json.Marshal(told{Act: act, To: to.Value, Login: who.Login, Language: who.Language, At: d.now().Unix()})
 		if err != nil {
 			return err

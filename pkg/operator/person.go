@@ -35,6 +35,7 @@ type Masked struct {
 	Text     string
 	Sendable bool // a code can be sent there
 	Frozen   bool // somebody else reads there
+	Held     bool // an operator put it on file less than 72 hours ago
 	// Doubtful is set when the last message could not be delivered
 	// (requirement R23).
 	Doubtful bool
@@ -63,7 +64,7 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	p := Person{Account: who, Facts: HasFacts(who), Acts: map[Act]error{}}
+	p := Person{Account: who, Acts: map[Act]error{}}
 	if p.Verified, err = d.Verified(ctx, c); err != nil {
 		return Person{}, err
 	}
@@ -89,8 +90,14 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if p.Events, err = d.Recovery.Events(ctx, who.ID); err != nil {
 		return Person{}, err
 	}
-	for _, contact := range who.Contacts {
-		m := Masked{Kind: contact.Kind, Text: mask(contact), Sendable: d.reaches(contact), Frozen: contact.Frozen}
+	usable, err := d.Recovery.Usable(ctx, who)
+	if err != nil {
+		return Person{}, err
+	}
+	p.Facts = HasFacts(usable)
+	for i, contact := range who.Contacts {
+		m := Masked{Kind: contact.Kind, Text: mask(contact), Sendable: d.reaches(usable.Contacts[i]), Frozen: contact.Frozen,
+			Held: usable.Contacts[i].Frozen && !contact.Frozen}
 		for _, e := range p.Events {
 			if e.To == m.Text {
 				m.Doubtful = e.Result == "undeliverable"

@@ -153,6 +153,9 @@ func (d *Desk) Match(ctx context.Context, c Case, said Facts) error {
 	if err != nil {
 		return err
 	}
+	if who, err = d.Recovery.Usable(ctx, who); err != nil {
+		return err
+	}
 	hit := factsPerDay.Hit(string(who.ID))
 	if err := d.Store.Do(ctx, hit); err != nil {
 		return err
@@ -222,6 +225,9 @@ func (d *Desk) SendCode(ctx context.Context, c Case, contact int) error {
 // channel is the contact that something is to be sent to, which is counted.
 func (d *Desk) channel(ctx context.Context, c Case, contact int) (who account.Account, to account.Contact, err error) {
 	if _, who, err = d.open(ctx, c, See); err != nil {
+		return who, to, err
+	}
+	if who, err = d.Recovery.Usable(ctx, who); err != nil {
 		return who, to, err
 	}
 	if contact < 0 || contact >= len(who.Contacts) || !d.reaches(who.Contacts[contact]) {

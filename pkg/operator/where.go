@@ -27,21 +27,22 @@ func (d *Desk) Where(typed string) (account.Condition, error) {
 		if line == "" {
 			continue
 		}
-		name, values, asked := strings.Cut(line, "=")
-		c := account.Condition{Attribute: strings.TrimSpace(name)}
-		if reads, ok := d.Directory.(directory.Selecting); c.Attribute == "" || ok && !account.IsOwn(c.Attribute) && !reads.Reads(c.Attribute) {
-			return account.Condition{}, &Unread{c.Attribute}
+		name, values, some := strings.Cut(line, "=")
+		asks := account.Condition{Attribute: strings.TrimSpace(name)}
+		if reads, ok := d.Directory.(directory.Selecting); asks.Attribute == "" || ok && !account.IsOwn(asks.Attribute) && !reads.Reads(asks.Attribute) {
+			return account.Condition{}, &Unread{asks.Attribute}
 		}
-		if asked {
-			c.In = []string{}
+		if some {
+			asks.In = []string{}
 			for value := range strings.SplitSeq(values, ";") {
-				c.In = append(c.In, strings.TrimSpace(value))
+				asks.In = append(asks.In, strings.TrimSpace(value))
 			}
 		}
 		if not {
-			c = account.Condition{Not: &c}
+			all = append(all, account.Condition{Not: &asks})
+		} else {
+			all = append(all, asks)
 		}
-		all = append(all, c)
 	}
 	if all == nil {
 		return account.Condition{}, nil

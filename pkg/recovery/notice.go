@@ -45,7 +45,7 @@ type note struct {
 // of them. What they are about names them, so that they leave once.
 func (f *Flow) notices(a account.Account, n note, about string, more ...account.Contact) (ops []store.Op, err error) {
 	told := map[string]bool{}
-	for _, to := range slices.Concat(a.Reach(account.Email), []account.Contact{{Kind: account.Email, Value: a.Mail}}, f.phone(a), more) {
+	for _, to := range slices.Concat(a.Mailboxes(), f.phone(a), more) {
 		if to.Value == "" || told[to.Value] {
 			continue
 		}

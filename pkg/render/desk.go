@@ -60,6 +60,7 @@ type DeskContact struct {
 	Sendable bool
 	Doubtful bool
 	Frozen   bool
+	Held     bool // an operator put it there less than 72 hours ago
 }
 
 // DeskEvent is one thing that happened, desk.event.<result>.

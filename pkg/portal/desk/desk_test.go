@@ -135,8 +135,11 @@ func TestVerifiedFirst(t *testing.T) {
 	s := open(t, issuer, rules(true, false))
 	b := s.as("nadia.adml")
 	place := b.place("tom.legoff")
-	for _, do := range []string{"vouch", "resend", "cancel", "end", "contact_code"} {
+	for _, do := range []string{"vouch", "resend", "cancel", "end", "freeze", "thaw", "contact_code"} {
 		b.post(place, "do", do, "reason", "other").is(t, 403, "L’identité n’a pas été vérifiée")
+	}
+	for _, do := range []string{"unlock", "decide"} { // not in this state either
+		b.post(place, "do", do, "reason", "other").is(t, 403)
 	}
 	b.post(place, "do", "contact", "reason", "moved", "address", "x@y.example", "from", "0").is(t, 403)
 	b.post(place, "do", "card").is(t, 303)
@@ -286,8 +289,9 @@ func TestEndAndCancel(t *testing.T) {
 	b.get(place).is(t, 200, "annulé par la suite")
 }
 
-// A rescue address is changed when the new one was read back; the old one is
-// told.
+// A rescue address is changed when the new one was read back. The old one is
+// told, and until it could not take the change back any more, the new one lets
+// nobody in (R25): neither by a message, nor by a code or a fact at the desk.
 func TestCorrect(t *testing.T) {
 	s := open(t, issuer, rules(true, false))
 	b := s.as("nadia.adml")
@@ -304,6 +308,19 @@ func TestCorrect(t *testing.T) {
 	}
 	if got := s.account("lea.dalmeida").Contacts[0].Value; got != "new@example.net" {
 		t.Errorf("the address is %s", got)
+	}
+	b.post(place, "do", "contact", "reason", "moved", "address", "New@example.net", "from", "-1").is(t, 400)
+	b.post(place, "do", "resend", "reason", "forgotten").is(t, 303)
+	s.settled()
+	b.get(place).is(t, 200, "elle sert à partir de 72 heures", "pas envoyé\u00a0: aucune adresse")
+	b.post(place, "do", "send", "contact", "0").is(t, 400)
+	b.post(place, "do", "match", "contact", "0").is(t, 400)
+	b.post(place, "do", "facts", "birth", "2011-05-02", "other", "new@example.net").is(t, 400)
+	s.store.Advance(72*time.Hour + time.Second)
+	b = s.as("nadia.adml")
+	b.post(place, "do", "send", "contact", "0").is(t, 303)
+	if m := s.next("new@example.net"); !digits.MatchString(m.Text) {
+		t.Error(m.Text)
 	}
 }
 

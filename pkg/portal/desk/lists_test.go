@@ -2,6 +2,8 @@ package desk_test
 
 import (
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -40,6 +42,71 @@ func TestLists(t *testing.T) {
 	if got := strings.Count(s.log.String(), "action=desk.invite result=ok"); got != 2 {
 		t.Errorf("%d were invited", got)
 	}
+}
+
+// A population is narrowed by what an operator asks of its accounts: any
+// attribute that is read, any of several values, and the contrary.
+func TestWhere(t *testing.T) {
+	s := open(t, issuer, rules(true, false))
+	nadia := s.as("nadia.adml")
+	for where, want := range map[string]int{
+		"":                                14,
+		"ENTPersonProfils = National_TUT": 5,
+		"entpersonprofils = National_TUT": -1, // names of attributes know case
+		"!ENTPersonProfils = National_TUT ; National_ELV":                                    3,
+		"ENTPersonProfils=national_elv\r\n! ENTEleveClasses = nowhere\r\nmail":               4,
+		"ENTPersonProfils = National_ELV\naccountState = active\n!displayName = Tom Le Goff": 5,
+		"shoeSize = 44": -1,
+		"= 44":          -1,
+	} {
+		a := nadia.post("/desk/lists", "of", "local admin|0990011Z", "where", where, "do", "count")
+		got := -1
+		if m := counted.FindStringSubmatch(a.body); m != nil {
+			got, _ = strconv.Atoi(m[1])
+		}
+		if got != want {
+			t.Errorf("%q: %d, want %d", where, got, want)
+		}
+	}
+}
+
+var counted = regexp.MustCompile(`Comptes concernés\x{a0}: (\d+)`)
+
+// A campaign freezes the channels that are known to be compromised, before it
+// tells anybody anything.
+func TestCampaignFreezes(t *testing.T) {
+	s := open(t, issuer, rules(true, false))
+	nadia := s.as("nadia.adml")
+	fields := []string{"of", "local admin|0990011Z", "group", "2NDE5"}
+	nadia.post("/desk/lists", append(fields, "do", "count")...).is(t, 200, `name="frozen"`)
+	run := nadia.post("/desk/lists", append(fields, "do", "force", "frozen", "LEGOFF@example.org;x\r\n@elsewhere.example\n06 39 98 01 08")...).is(t, 303)
+	s.settled()
+	nadia.get(run.Header.Get("Location")).is(t, 200, "Fait\u00a0: 4 sur 4", "<progress")
+	for login, want := range map[string]bool{"tom.legoff": true, "theo.legoff": true, "lea.dalmeida": false, "anne.legoff": false} {
+		if got := s.account(login).Contacts[0].Frozen; got != want { // anne.legoff is not among those who were meant
+			t.Errorf("%s: frozen %v", login, got)
+		}
+	}
+	told := map[string]bool{}
+	for len(s.mails) > 0 {
+		told[(<-s.mails).To] = true
+	}
+	if !told["lea@example.org"] || told["legoff@example.org"] {
+		t.Errorf("told %v", told)
+	}
+	if log := s.log.String(); !strings.Contains(log, "frozen=1") || strings.Contains(strings.ToLower(log), "legoff@example.org") {
+		t.Error("the audit is not right")
+	}
+
+	// What the rules do not allow any more when its turn comes is left aside.
+	s.marked.mu.Lock()
+	s.marked.down = true
+	s.marked.mu.Unlock()
+	again := nadia.post("/desk/lists", append(fields, "do", "force")...).is(t, 303)
+	s.desk.Rules = rules(true, false)[:2]
+	s.again()
+	s.desk.Rules = rules(true, false)
+	nadia.get(again.Header.Get("Location")).is(t, 200, "Fait\u00a0: 4 sur 4", "Laissés de côté", "\u00a0: 4</p>")
 }
 
 // A campaign marks the passwords of those who are meant and of nobody else,

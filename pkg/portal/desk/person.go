@@ -46,7 +46,7 @@ func personView(who operator.Person) render.DeskPerson {
 		Next: string(who.Next), Facts: who.Facts, VerifiedBy: string(who.Verified.By), VerifiedUntil: who.Verified.Until,
 		CodeSent: who.CodeSent, ContactSent: who.ContactSent, Match: who.Match}
 	for i, c := range who.Contacts {
-		view.Contacts = append(view.Contacts, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Text, Sendable: c.Sendable, Doubtful: c.Doubtful, Frozen: c.Frozen})
+		view.Contacts = append(view.Contacts, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Text, Sendable: c.Sendable, Doubtful: c.Doubtful, Frozen: c.Frozen, Held: c.Held})
 	}
 	for _, e := range who.Events {
 		result := e.Result
