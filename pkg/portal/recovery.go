@@ -34,9 +34,9 @@ const (
 	// maxToken keeps a made-up token from making a cookie that no browser
 	// takes.
 	maxToken = 100
-	// maxReturn keeps cookieAttempt below the 4 KiB that browsers take (RFC
-	// 6265 section 6.1). A longer way back is in the attempt all the same.
-	maxReturn = 2 << 10
+	// maxAsked keeps cookieAttempt, sealed and encoded, below the 4 KiB that
+	// browsers take (RFC 6265 section 6.1).
+	maxAsked = 2800
 )
 
 // asked is what cookieAttempt holds.
@@ -152,8 +152,11 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
 		return
 	}
 	ask.Attempt, ask.At, ask.Until = begun.Attempt, begun.At, begun.Until
-	if len(ask.Return) > maxReturn {
-		ask.Return = ""
+	// A long way back is in the attempt all the same; a name so long is nobody's.
+	for _, text := range []*string{&ask.Return, &ask.Login, &ask.Birth, &ask.Name} {
+		if plain, err := json.Marshal(ask); err == nil && len(plain) > maxAsked {
+			*text = ""
+		}
 	}
 	p.keep(w, cookieAttempt, attemptLife, ask)
 	p.to(w, r, "/recover/sent")

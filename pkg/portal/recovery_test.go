@@ -266,6 +266,22 @@ func TestLongWayBack(t *testing.T) {
 	}
 }
 
+// R35: what nobody is called gets the page that everybody gets, however long it
+// is, and nothing that a browser would drop.
+func TestLongName(t *testing.T) {
+	h := open(t)
+	for _, name := range []string{strings.Repeat("n", 3000), strings.Repeat("<&>", 1000), strings.Repeat("é", 1500)} {
+		b := h.browser()
+		b.leads(b.post("/recover", "username", name, "return", "/app?state="+strings.Repeat("x", 1500)), "/recover/sent").is(t, http.StatusOK)
+		for cookie, value := range b.cookies {
+			if len(cookie)+len(value) > 4000 {
+				t.Errorf("%s has %d bytes", cookie, len(value))
+			}
+		}
+		b.leads(b.post("/recover/sent", "resend", "yes", "code", ""), "/recover/sent").is(t, http.StatusOK)
+	}
+}
+
 func TestResend(t *testing.T) {
 	h := open(t)
 	b := h.browser()

@@ -35,8 +35,8 @@ func (f *Flow) mark(c account.Contact) string { return markOf(f.Keys.Deriver("re
 func doubtKey(mark string) store.Key { return store.Key{Tag: "d-" + mark, Name: "doubt"} }
 func ownerKey(mark string) store.Key { return store.Key{Tag: "d-" + mark, Name: "owner"} }
 
-// owner notes whose contact a message goes to, for when it comes back.
-func (f *Flow) owner(mark string, who account.ID) store.Op {
+// addressee notes whose contact a message goes to, for when it comes back.
+func (f *Flow) addressee(mark string, who account.ID) store.Op {
 	return &store.Create{Key: ownerKey(mark), Fields: store.Fields{fieldAccount: string(who)}, TTL: returning, Replace: true}
 }
 

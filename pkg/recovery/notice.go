@@ -55,7 +55,7 @@ func (f *Flow) notices(a account.Account, n note, about string, more ...account.
 		if err != nil {
 			return nil, err
 		}
-		ops = append(ops, op, f.owner(f.mark(to), a.ID))
+		ops = append(ops, op, f.addressee(f.mark(to), a.ID))
 	}
 	return ops, nil
 }

@@ -224,7 +224,7 @@ func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
 	terms := s.method.Terms(s.purpose)
 	ops := append(f.opening(s.id, added, terms), f.names(s.id, terms.Code, append([]string{s.typed.Login}, s.account.Logins...))...)
 	if mark := added[fieldTo]; mark != "" {
-		ops = append(ops, f.owner(mark, s.account.ID))
+		ops = append(ops, f.addressee(mark, s.account.ID))
 	}
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return false, err
