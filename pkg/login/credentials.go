@@ -82,8 +82,8 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	if c.Warn {
 		s.SetNote(noteWarn, "yes")
 	}
-	if mustChange {
-		s.SetNote(noteMustChange, "yes")
+	if mustChange || a.MustChange {
+		s.SetNote(noteMustChange, f.markOf(a.ID, c.Password))
 	}
 	f.entered(r, s)
 	f.resume(w, r, target)

@@ -39,8 +39,9 @@ type StepForm struct {
 // Without such a step the person is refused with the reason.
 const StepPassword = "password"
 
-// noteMustChange says that the directory took the password, but for a change of
-// it only. What it says of the account without a password is in the snapshot.
+// noteMustChange says that the password which was given must be changed, by a
+// mark that tells it from others and from which nobody can learn it. What the
+// directory says of the account without a password is in the snapshot.
 const noteMustChange = "must_change"
 
 // MustChange reports whether the account's password must be changed before
@@ -53,6 +54,21 @@ func MustChange(s *session.Session) bool {
 func Changed(s *session.Session) {
 	s.SetNote(noteMustChange, "")
 	s.Account.MustChange = false // as it was read before
+}
+
+// JustTyped returns what tells whether another password is the one that was
+// given for this session and must be changed. It is nil when none was, or not a
+// moment ago: then it must be given again.
+func (f *Flow) JustTyped(s *session.Session) func(other secret.String) bool {
+	mark := s.Note(noteMustChange)
+	if mark == "" || f.now().Sub(s.AuthTime) > noticeTime {
+		return nil
+	}
+	return func(other secret.String) bool { return f.markOf(s.Account.ID, other) == mark }
+}
+
+func (f *Flow) markOf(id account.ID, password secret.String) string {
+	return f.Keys.Deriver("login must change").Text(22, string(id), password.Reveal())
 }
 
 // due returns the first step that is before the person, nil when there is none.

@@ -42,7 +42,8 @@ func (p *Portal) accountRoutes(m *web.Mux) {
 	m.Page("POST /account/extend", p.mine("/account/extend", 0, p.postExtend))
 	if p.Recovery != nil {
 		look("/account/events", p.events)
-		change("/account/password", p.ownPassword, p.postOwnPassword)
+		look("/account/password", p.ownPassword)
+		m.Page("POST /account/password", p.mine("/account/password", 0, p.postOwnPassword)) // the form asks for the present one itself
 		change("/account/contacts", p.contacts, p.postContacts)
 		m.Page("POST /account/password/check", http.HandlerFunc(p.checkPassword))
 	}
@@ -100,12 +101,12 @@ func (p *Portal) account(w http.ResponseWriter, r *http.Request, s *session.Sess
 }
 
 func (p *Portal) ownPassword(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	p.showOwnPassword(w, r, http.StatusOK, s, p.own(r), false)
+	p.showOwnPassword(w, r, http.StatusOK, s, render.NewPassword{Frame: p.own(r), Current: true})
 }
 
-func (p *Portal) showOwnPassword(w http.ResponseWriter, r *http.Request, status int, s *session.Session, frame render.Frame, must bool) {
-	p.Pages.Render(w, r, status, render.NewPassword{Frame: frame, Login: s.Account.Login, Must: must,
-		Minimum: p.Recovery.Policy.MinimumFor(password.ContextOf(s.Account))})
+func (p *Portal) showOwnPassword(w http.ResponseWriter, r *http.Request, status int, s *session.Session, view render.NewPassword) {
+	view.Login, view.Minimum = s.Account.Login, p.Recovery.Policy.MinimumFor(password.ContextOf(s.Account))
+	p.Pages.Render(w, r, status, view)
 }
 
 func (p *Portal) postOwnPassword(w http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -113,27 +114,32 @@ func (p *Portal) postOwnPassword(w http.ResponseWriter, r *http.Request, s *sess
 		p.ownPassword(w, r, s)
 		return
 	}
-	alert, err := p.changeOwn(r, s)
+	owner, err := p.present(r, s)
+	alert, err := p.changeOwn(r, s, owner, err)
 	switch {
 	case err != nil:
 		p.Unavailable(w, r, err)
 	case alert != nil:
 		frame := p.own(r)
 		frame.Alert = alert
-		p.showOwnPassword(w, r, http.StatusUnprocessableEntity, s, frame, false)
+		p.showOwnPassword(w, r, http.StatusUnprocessableEntity, s, render.NewPassword{Frame: frame, Current: true})
 	default:
 		p.did(w, r, "/account", render.AlertPasswordChanged)
 	}
 }
 
-// changeOwn changes the password of whoever is signed in. The alert says what
-// was wrong; it is nil when the password was changed.
-func (p *Portal) changeOwn(r *http.Request, s *session.Session) (*render.Alert, error) {
-	var owner *recovery.Owner
-	err := p.Login.Confirm(r, s.Account, func() (err error) {
+// present has whoever is signed in prove by the present password that it is they.
+func (p *Portal) present(r *http.Request, s *session.Session) (owner *recovery.Owner, err error) {
+	err = p.Login.Confirm(r, s.Account, func() (err error) {
 		owner, err = p.Recovery.Own(r.Context(), s.Account.ID, secret.New(r.PostFormValue("current")))
 		return err
 	})
+	return owner, err
+}
+
+// changeOwn changes the password of an owner. The alert says what was wrong, with
+// the proof too; it is nil when the password was changed.
+func (p *Portal) changeOwn(r *http.Request, s *session.Session, owner *recovery.Owner, err error) (*render.Alert, error) {
 	if err == nil {
 		err = p.Recovery.ChangeOwn(r.Context(), owner, secret.New(r.PostFormValue("password")), p.Sessions.Under(s), web.ClientAddr(r).String())
 	}

@@ -37,13 +37,19 @@ func (d expired) Authenticate(ctx context.Context, a account.Account, p secret.S
 }
 
 // A password that must be changed opens a page for that, and nothing else
-// before.
+// before. Who has just typed it need not type it again; the new one is another.
 func TestMustChange(t *testing.T) {
 	h := open(t)
 	h.portal.Recovery.Directory, h.portal.Login.Directory = expired{h.people}, expired{h.people}
 	h.steps(portal.Steps{})
 	b := h.browser()
-	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `name="current"`, `value="password"`)
+	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `value="password"`)
+	if page.body = b.get("/account").body; strings.Contains(page.body, `name="current"`) {
+		t.Error("asked for what was just typed")
+	}
+	b.post("/login/continue", "step", "password", "password", old, "state", page.state(t)).is(t, http.StatusUnprocessableEntity).has(t, "Il a déjà servi")
+	b.post("/login/continue", "step", "password", "password", "azerty", "state", page.state(t)).is(t, http.StatusUnprocessableEntity).has(t, `id="alert"`)
+	h.store.Advance(11 * time.Minute)
 	b.get("/account").has(t, `name="current"`)
 	put := func(current, password string) answer {
 		return b.post("/login/continue", "step", "password", "current", current, "password", password, "state", page.state(t))
@@ -59,6 +65,14 @@ func TestMustChange(t *testing.T) {
 	if h.people.changes() != 1 {
 		t.Errorf("%d changes", h.people.changes())
 	}
+	h.settled()
+
+	h = open(t)
+	h.portal.Recovery.Directory, h.portal.Login.Directory = expired{h.people}, expired{h.people}
+	h.steps(portal.Steps{})
+	b = h.browser()
+	page = b.leads(b.signIn("alice"), "/login")
+	b.post("/login/continue", "step", "password", "password", chosen, "state", page.state(t)).is(t, http.StatusOK).has(t, "Alice")
 	h.settled()
 }
 
@@ -83,8 +97,9 @@ func TestOwnPassword(t *testing.T) {
 
 	h.store.Advance(11 * time.Minute)
 	b.get("/account").is(t, http.StatusOK).has(t, "/account/sessions")
-	b.get("/account/password").has(t, `action="/login"`)
-	b.post("/account/password", "current", chosen, "password", old).has(t, `action="/login"`)
+	b.get("/account/contacts").has(t, `action="/login"`)
+	b.get("/account/password").has(t, `name="current"`) // which is the proof: it need not be typed twice
+	b.post("/account/password", "current", old, "password", old).is(t, http.StatusUnprocessableEntity)
 	if h.people.changes() != 1 {
 		t.Errorf("%d changes", h.people.changes())
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/plugin"
+	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
 )
@@ -103,8 +104,8 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 	return steps, nil
 }
 
-// mustChange is the step of a password that must be changed: by whoever can type
-// it once more.
+// mustChange is the step of a password that must be changed: by whoever has just
+// typed it, or can type it once more.
 type mustChange struct{ *Portal }
 
 func (mustChange) Name() string { return login.StepPassword }
@@ -113,14 +114,21 @@ func (mustChange) Due(s *session.Session) bool { return login.MustChange(s) }
 
 func (p mustChange) Show(w http.ResponseWriter, r *http.Request, s *session.Session, form login.StepForm) {
 	frame := stepFrame(p, form)
-	p.showOwnPassword(w, r, statusOf(frame.Alert), s, frame, true)
+	p.showOwnPassword(w, r, statusOf(frame.Alert), s, render.NewPassword{Frame: frame, Must: true, Current: p.Login.JustTyped(s) == nil})
 }
 
 func (p mustChange) Take(r *http.Request, s *session.Session) (any, error) {
 	if render.SwitchesLanguage(r) {
 		return nil, nil
 	}
-	alert, err := p.changeOwn(r, s)
+	var owner *recovery.Owner
+	var err error
+	if same := p.Login.JustTyped(s); same != nil {
+		owner, err = p.Recovery.Entered(r.Context(), s.Account.ID, same)
+	} else {
+		owner, err = p.present(r, s)
+	}
+	alert, err := p.changeOwn(r, s, owner, err)
 	if alert == nil && err == nil {
 		login.Changed(s)
 	}

@@ -15,9 +15,9 @@ import (
 // Owner is somebody who knows the password that the account has: a proof like
 // the others, of one change.
 type Owner struct {
-	whole   whole
-	proof   string
-	current secret.String
+	whole whole
+	proof string
+	same  func(secret.String) bool // the password that there is
 }
 
 // Own proves by the current password whose account it is. A right password that
@@ -25,14 +25,9 @@ type Owner struct {
 // the login form (R-AUTH-20). Errors: ErrWrong, a *State, or one that wraps
 // directory.ErrUnavailable or store.ErrUnavailable.
 func (f *Flow) Own(ctx context.Context, who account.ID, current secret.String) (*Owner, error) {
-	a, err := f.Directory.Get(ctx, who)
-	switch {
-	case errors.Is(err, directory.ErrNotFound):
-		return nil, ErrState
-	case err != nil:
+	a, err := f.welcome(ctx, who)
+	if err != nil {
 		return nil, err
-	case !a.Status.MayLogin():
-		return nil, &State{a.Reason, a.Ends}
 	}
 	switch err := f.Directory.Authenticate(ctx, a, current); {
 	case err == nil, errors.Is(err, directory.ErrMustChange):
@@ -41,18 +36,45 @@ func (f *Flow) Own(ctx context.Context, who account.ID, current secret.String) (
 	default:
 		return nil, err
 	}
-	text, record := f.proofs().Issue(store.Key{}, store.Fields{fieldAccount: string(who), fieldPurpose: string(Reset)})
+	return f.own(ctx, a, current.Equal)
+}
+
+// Entered is Own for somebody who signed in a moment ago by the password that
+// there is: the caller has made sure of it, and same reports whether another is
+// that one.
+func (f *Flow) Entered(ctx context.Context, who account.ID, same func(secret.String) bool) (*Owner, error) {
+	a, err := f.welcome(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	return f.own(ctx, a, same)
+}
+
+// welcome reads the account of somebody, who must be one that may sign in.
+func (f *Flow) welcome(ctx context.Context, who account.ID) (account.Account, error) {
+	a, err := f.Directory.Get(ctx, who)
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return a, ErrState
+	case err == nil && !a.Status.MayLogin():
+		return a, &State{a.Reason, a.Ends}
+	}
+	return a, err
+}
+
+func (f *Flow) own(ctx context.Context, a account.Account, same func(secret.String) bool) (*Owner, error) {
+	text, record := f.proofs().Issue(store.Key{}, store.Fields{fieldAccount: string(a.ID), fieldPurpose: string(Reset)})
 	if err := f.Store.Do(ctx, record); err != nil {
 		return nil, err
 	}
-	return &Owner{whole: whole{proven{fields: record.Fields, key: record.Key, purpose: Reset, account: a}}, proof: text, current: current}, nil
+	return &Owner{whole: whole{proven{fields: record.Fields, key: record.Key, purpose: Reset, account: a}}, proof: text, same: same}, nil
 }
 
 // ChangeOwn gives the owner's account a new password. All sessions end but the
 // one that stays, named as by session.Manager.Under (R-SESS-05), and all
 // addresses are told (R36). Errors are those of Complete.
 func (f *Flow) ChangeOwn(ctx context.Context, o *Owner, chosen secret.String, stays store.Key, address string) error {
-	if chosen.Equal(o.current) {
+	if o.same(chosen) {
 		return &Refused{texts([]password.Reason{password.InHistory})}
 	}
 	if reasons := f.Policy.Check(chosen, password.ContextOf(o.whole.account)); len(reasons) > 0 {

@@ -11,12 +11,13 @@ type Account struct {
 	Parts []string
 }
 
-// NewPassword asks who is signed in for the password that there is, and a new
-// one. It posts current and password.
+// NewPassword asks who is signed in for a new password, and with Current for the
+// one that there is. It posts current and password.
 type NewPassword struct {
 	Frame
 	Login   string
 	Minimum int
+	Current bool
 	// Must is set when nothing else is open before.
 	Must bool
 }

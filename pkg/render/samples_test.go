@@ -137,7 +137,7 @@ func samples() []sample {
 		{"login-letters", render.Login{Letters: true}},
 		{"account", render.Account{Frame: alert(moodle, render.Alert{Key: render.AlertPasswordChanged, Good: true}), Name: "Élodie Lefèvre", Login: "elefevre", Ends: grace,
 			Parts: []string{"password", "sessions", "apps", "events"}}},
-		{"account-password", render.NewPassword{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertWrongCurrent, Field: "current"}), Login: "elefevre", Minimum: 12}},
+		{"account-password", render.NewPassword{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertWrongCurrent, Field: "current"}), Login: "elefevre", Minimum: 12, Current: true}},
 		{"account-password-must", render.NewPassword{Frame: moodle, Login: "elefevre", Minimum: 15, Must: true}},
 		{"account-sessions", render.Sessions{Frame: render.Frame{NoDoors: true}, Open: []render.OpenSession{
 			{SID: "a", Device: "Firefox, Windows", Network: "192.0.2.0/24", Began: tuesday, Seen: tuesday, Current: true, Apps: []string{"Moodle", "Webmail"}},
