@@ -175,6 +175,7 @@ func samples() []sample {
 			Subject: "Votre lien pour choisir un nouveau mot de passe", Text: "Bonjour,\n\nOuvrez ce lien\u00a0:\nhttps://auth.univ-valmont.example/recover/open?t=abcdefghijklmnopqrstuvwxyz0123456789",
 			Links: []string{"https://auth.univ-valmont.example/recover/open?t=abcdefghijklmnopqrstuvwxyz0123456789"}}},
 	}
+	all = append(all, deskSamples(alert)...)
 	for _, kind := range []render.ProblemKind{render.ProblemBadRequest, render.ProblemForbidden, render.ProblemNotFound, render.ProblemTooMany,
 		render.ProblemInternal, render.ProblemUnavailable, render.ProblemApplication} {
 		all = append(all, sample{"error-" + string(kind), render.Problem{Kind: kind, Reference: "K7QM-2XDB"}})
@@ -188,4 +189,49 @@ func samples() []sample {
 			sample{"expired-undated-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeActivate, Fate: fate}})
 	}
 	return all
+}
+
+// deskSamples are the pages of operators, and those that they lead others to.
+func deskSamples(alert func(render.Frame, render.Alert) render.Frame) []sample {
+	plain := render.Frame{NoDoors: true}
+	found := []render.DeskFound{{URL: "/desk/person/a", Name: "Élodie Lefèvre", Login: "elefevre", Status: "active"},
+		{URL: "/desk/person/b", Name: "Marie-Amélie de La Tour d’Auvergne", Login: "mdelatour", Status: "locked"}}
+	contacts := []render.DeskContact{{Text: "e••••@e••••", Kind: "email", Sendable: true}, {Index: 1, Text: "•••• 01", Kind: "phone", Sendable: true},
+		{Index: 2, Text: "f••••@o••••", Kind: "email", Frozen: true}, {Index: 3, Text: "n••••@o••••", Kind: "email", Held: true}, {Index: 4, Text: "d••••@b••••", Kind: "email", Doubtful: true}}
+	reasons := []string{"forgotten", "first", "locked", "moved", "abused", "other"}
+	person := render.DeskPerson{Frame: render.Frame{NoDoors: true, Action: "/desk/person/a"}, Name: "Élodie Lefèvre", Login: "elefevre", Status: "active",
+		Ends: tuesday.AddDate(1, 0, 0), Next: "resend", Contacts: contacts, Facts: true, Reasons: reasons,
+		Acts:   []render.DeskAct{{Act: "resend", Why: "next"}, {Act: "vouch"}, {Act: "contact"}, {Act: "cancel"}, {Act: "freeze"}, {Act: "thaw"}},
+		Denied: []render.DeskAct{{Act: "end", Why: "scope"}},
+		Events: []render.DeskEvent{{At: tuesday, Result: "sent", To: "e••••@e••••", Fate: "open"}, {At: tuesday.Add(-50 * time.Hour), Result: "changed"}}}
+	asking, verified, locked := person, person, person
+	asking.Frame.Alert, asking.CodeSent, asking.Match = &render.Alert{Key: render.AlertDeskSent, Good: true}, true, "47"
+	verified.VerifiedBy, verified.VerifiedUntil, verified.ContactSent = "match", tuesday.Add(15*time.Minute), true
+	locked.Status, locked.Reason, locked.Next, locked.Contacts, locked.Events, locked.Ends = "locked", render.ReasonAdministrative, "decided", nil, nil, time.Time{}
+	locked.Acts, locked.Denied = nil, []render.DeskAct{{Act: "decide", Why: "scope"}, {Act: "vouch", Why: "state"}}
+	lists := render.DeskLists{Frame: plain, Populations: []render.DeskPopulation{{Key: "a", Label: "Vie scolaire 0990011Z"}, {Key: "b", Label: "Vie scolaire 0990012A"}},
+		Of: "b", Group: "3E2", Where: "eduPersonAffiliation = student; alum", Logins: "elefevre", Except: "jdupont", Letters: true, Campaigns: true, Freezes: true}
+	counted, wrong := lists, lists
+	counted.Listed, counted.Force, counted.Found, counted.Count, counted.More, counted.Frozen = true, true, found, 1200, true, "@mailbox.example"
+	wrong.Frame = alert(plain, render.Alert{Key: render.AlertDeskWhere, Field: "where"})
+	return []sample{
+		{"desk", render.Desk{Frame: plain}},
+		{"desk-found", render.Desk{Frame: plain, Query: "le", Searched: true, Found: found, More: true, Queue: true, Lists: true, Extensions: true}},
+		{"desk-none", render.Desk{Frame: plain, Query: "x", Searched: true}},
+		{"desk-person", person}, {"desk-person-asking", asking}, {"desk-person-verified", verified}, {"desk-person-locked", locked},
+		{"desk-code", render.DeskCode{Frame: plain, Name: "Élodie Lefèvre", Login: "elefevre", Code: "K7QM-2XDB-9RTH", QR: "<svg class=\"qr\"></svg>", Until: tuesday.Add(30 * time.Minute), Back: "/desk/person/a"}},
+		{"desk-denied", render.DeskDenied{Frame: plain, Why: "rank"}},
+		{"desk-lists", lists}, {"desk-lists-counted", counted}, {"desk-lists-wrong", wrong},
+		{"desk-run", render.DeskRun{Frame: plain, Total: 1200, Done: 480, Skipped: 3}}, {"desk-run-ended", render.DeskRun{Frame: plain, Total: 3, Done: 3}},
+		{"desk-extensions", render.DeskExtensions{Frame: alert(plain, render.Alert{Key: render.AlertDeskGranted, Good: true}), Asked: []render.DeskExtension{
+			{Account: "a", URL: "/desk/person/a", Name: "Kahina Aït-Ouaret", Login: "kaitouaret", At: tuesday, Ends: tuesday.AddDate(0, 3, 0), Months: 6, Why: "Ma thèse."}}}},
+		{"desk-extensions-none", render.DeskExtensions{Frame: plain}},
+		{"desk-requests", render.DeskRequests{Frame: plain, Outcomes: []string{"solved", "come", "unreachable"}, Requests: []render.DeskRequest{
+			{ID: "a", At: tuesday, Need: "deadline", Name: "Awa Koné", Number: "22601014", Reach: "awa@example.org", Mine: true, Taker: "Nora"},
+			{ID: "b", At: tuesday, Need: "card", Name: "Inès Michel", Reach: "06 39 98 00 17", Taker: "Gaëlle"}, {ID: "c", At: tuesday, Need: "other", Name: "Paul", Reach: "p@example.org"}}}},
+		{"desk-requests-none", render.DeskRequests{Frame: plain}},
+		{"help-request", render.HelpRequest{Frame: plain, Needs: []string{"deadline", "exam", "card", "first", "forgotten", "locked", "other"}}},
+		{"help-asked", render.HelpAsked{Frame: plain}},
+		{"call", render.Call{Frame: plain}}, {"call-gone", render.Call{Frame: plain, Gone: true}}, {"call-done", render.Call{Frame: plain, Done: true}},
+	}
 }
