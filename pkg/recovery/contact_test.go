@@ -354,6 +354,48 @@ func TestFamilyIsBounded(t *testing.T) {
 	}
 }
 
+// R22, R12: the mail says that accounts are missing in it, closed ones and those
+// that are too many; and where all are closed it says why.
+func TestFamilyTellsWhatIsMissing(t *testing.T) {
+	const others = "Other accounts have this address"
+	change := func(status account.Status, reason account.Reason, logins ...string) func(w *world) {
+		return func(w *world) {
+			for _, login := range logins {
+				w.people.change(login, func(a *account.Account) {
+					a.ID, a.Login, a.Status, a.Reason = account.ID("id-"+login), login, status, reason
+					a.Contacts = []account.Contact{{Kind: account.Email, Value: "famille@home.example"}}
+				})
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		prepare func(w *world)
+		links   int
+		says    bool
+	}{
+		"nothing":             {change(account.Active, "", "amartin"), 3, false},
+		"a closed one":        {change(account.Active, ""), 2, true},
+		"nothing of six":      {change(account.Active, "", "amartin", "b", "c", "d"), 6, false},
+		"one of seven":        {change(account.Active, "", "amartin", "b", "c", "d", "e"), 6, true},
+		"all but one, closed": {change(account.Disabled, account.ReasonClosed, "lmartin"), 1, true},
+		"all, closed":         {change(account.Disabled, account.ReasonClosed, "lmartin", "zmartin"), 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := family(t)
+			c.prepare(w)
+			w.begin(t, "famille@home.example")
+			w.settled(t)
+			if len(w.mails) != 1 {
+				t.Fatalf("%d mails", len(w.mails))
+			}
+			m := <-w.mails
+			if got := len(members(t, m)); got != c.links || strings.Contains(m.Text, others) != c.says || strings.Contains(m.HTML, others) != c.says {
+				t.Errorf("%d links in %s", got, m.Text)
+			}
+		})
+	}
+}
+
 // A repetition after a fault is the same message.
 func TestFamilyRepeats(t *testing.T) {
 	w := family(t)

@@ -153,7 +153,9 @@ func (d mortalDirectory) Replace(ctx context.Context, id account.ID, from, to ac
 	return err
 }
 
-func (mortalDirectory) Edit(context.Context, account.ID, string, []string, []string) error { return nil }
+func (mortalDirectory) Edit(context.Context, account.ID, string, []string, []string) error {
+	return nil
+}
 
 // R25, F-KILL-01: the process dies at each operation of a change of rescue
 // address, in turn. Either nothing has changed and nobody is told, or the old

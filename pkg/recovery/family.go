@@ -22,7 +22,8 @@ const maxFamily = 6
 
 // sharing returns the accounts that have what was typed as an address on file
 // (requirement R22): the one case in which several matches are not none. It
-// needs a directory that can be looked through.
+// needs a directory that can be looked through. There may be one more than a
+// message holds.
 func (f *Flow) sharing(ctx context.Context, login string) ([]account.Account, error) {
 	d, ok := f.Directory.(directory.Searcher)
 	if !ok || !strings.Contains(login, "@") {
@@ -33,7 +34,7 @@ func (f *Flow) sharing(ctx context.Context, login string) ([]account.Account, er
 		if slices.ContainsFunc(a.Reach(account.Email), func(c account.Contact) bool { return fold(c.Value) == fold(login) }) {
 			out = append(out, a)
 		}
-		return len(out) < maxFamily
+		return len(out) <= maxFamily
 	})
 	slices.SortFunc(out, func(a, b account.Account) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return out, err
@@ -43,6 +44,7 @@ func (f *Flow) sharing(ctx context.Context, login string) ([]account.Account, er
 // a link and a code for each. Every account is counted, and so is the address.
 func (f *Flow) sendFamily(ctx context.Context, parent sending, found []account.Account) error {
 	var members []sending
+	var closed sending
 	for _, a := range found {
 		s := parent
 		s.fields, s.account = maps.Clone(parent.fields), a
@@ -52,15 +54,22 @@ func (f *Flow) sendFamily(ctx context.Context, parent sending, found []account.A
 		to := slices.IndexFunc(a.Contacts, func(c account.Contact) bool {
 			return c.Kind == account.Email && fold(c.Value) == fold(parent.typed.Login)
 		})
-		if !ok || m == nil || to < 0 {
+		if !ok {
+			closed = s
+		}
+		if !ok || m == nil || to < 0 || len(members) == maxFamily {
 			continue
 		}
 		s.purpose, s.method, s.to = purpose, m, a.Contacts[to]
 		members = append(members, s)
 	}
-	if len(members) == 0 {
+	switch {
+	case len(members) == 0 && closed.account.ID != "":
+		return f.refuse(ctx, closed)
+	case len(members) == 0:
 		return f.sent(ctx, "no_channel", parent)
 	}
+	others := len(found) > len(members)
 	if parent.fields[fieldFamily] == "" {
 		var err error
 		if members, err = f.openFamily(ctx, parent, members); err != nil || len(members) == 0 {
@@ -74,7 +83,7 @@ func (f *Flow) sendFamily(ctx context.Context, parent sending, found []account.A
 		all[i] = f.challengeOf(s)
 	}
 	result := "sent"
-	refusal := members[0].method.(Family).ChallengeAll(ctx, all)
+	refusal := members[0].method.(Family).ChallengeAll(ctx, all, others)
 	if errors.Is(refusal, mail.ErrRefused) {
 		result = "undeliverable"
 	} else if refusal != nil {

@@ -147,8 +147,9 @@ func (Silent) Terms(Purpose) Terms { return Terms{Link: proofLife, Code: proofLi
 type Family interface {
 	Method
 	// ChallengeAll is Challenge for several accounts. All have one To and were
-	// sent at one time.
-	ChallengeAll(ctx context.Context, all []Challenge) error
+	// sent at one time. Others is set when more accounts have that address: they
+	// are closed, or too many for one message.
+	ChallengeAll(ctx context.Context, all []Challenge, others bool) error
 }
 
 // Terms are lifetimes (requirement R30).

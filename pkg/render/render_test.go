@@ -211,7 +211,7 @@ func mails() []render.MailView {
 		render.MailLink{Purpose: render.PurposeActivate, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
 		render.MailLink{Purpose: render.PurposeUnlock, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
 		render.MailLink{Purpose: render.PurposeIdentifier, Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until},
-		render.MailFamily{CodeUntil: until, Members: []render.FamilyMember{{Name: "Élodie L.", Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until}}},
+		render.MailFamily{CodeUntil: until, Others: true, Members: []render.FamilyMember{{Name: "Élodie L.", Login: "elefevre", URL: "https://auth.example.fr/recover/open?t=abc", Code: "482913", ValidUntil: until}}},
 		render.MailChanged{Login: "elefevre", At: until, URL: "https://auth.example.fr/recover"},
 		render.MailUnlocked{Login: "elefevre", At: until, URL: "https://auth.example.fr/recover"},
 		render.MailContactChanged{Login: "elefevre", At: until, To: "n••••@h••••", URL: "https://auth.example.fr/recover/undo?t=abc", Until: until},

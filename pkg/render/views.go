@@ -575,6 +575,8 @@ type MailLink struct {
 type MailFamily struct {
 	Members   []FamilyMember
 	CodeUntil time.Time
+	// Others is set when more accounts have the address than are here.
+	Others bool
 }
 
 // FamilyMember is one of the accounts.

@@ -91,11 +91,11 @@ func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
 }
 
 // ChallengeAll implements recovery.Family.
-func (m *method) ChallengeAll(ctx context.Context, all []recovery.Challenge) error {
-	if len(all) == 1 {
+func (m *method) ChallengeAll(ctx context.Context, all []recovery.Challenge, others bool) error {
+	if len(all) == 1 && !others {
 		return m.Challenge(ctx, all[0])
 	}
-	view := render.MailFamily{CodeUntil: all[0].CodeUntil()}
+	view := render.MailFamily{CodeUntil: all[0].CodeUntil(), Others: others}
 	for _, c := range all {
 		view.Members = append(view.Members, render.FamilyMember{Name: render.MaskName(c.Account.GivenName, c.Account.FamilyName),
 			Login: c.Account.Login, URL: c.URL(), Code: c.Digits(recovery.CodeLen), ValidUntil: c.LinkUntil()})
