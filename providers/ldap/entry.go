@@ -13,20 +13,27 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
-// entry is what was read of an LDAP entry: values by lower-case attribute
-// name, since servers answer in the case of their own schema.
-type entry map[string][]string
+// entry is what was read of an LDAP entry. Servers answer in the case of their
+// own schema, and may give one attribute in parts, with options such as
+// ;lang-fr.
+type entry []*goldap.EntryAttribute
 
-func readEntry(from *goldap.Entry) entry {
-	e := make(entry, len(from.Attributes))
-	for _, a := range from.Attributes {
-		name, _, _ := strings.Cut(strings.ToLower(a.Name), ";") // options such as ;lang-fr
-		e[name] = append(e[name], a.Values...)
+func readEntry(from *goldap.Entry) entry { return from.Attributes }
+
+func (e entry) all(attribute string) (values []string) {
+	n := len(attribute)
+	for _, a := range e {
+		if len(a.Name) < n || !strings.EqualFold(a.Name[:n], attribute) || len(a.Name) > n && a.Name[n] != ';' {
+			continue
+		}
+		if values == nil {
+			values = a.Values
+		} else {
+			values = slices.Concat(values, a.Values)
+		}
 	}
-	return e
+	return values
 }
-
-func (e entry) all(attribute string) []string { return e[strings.ToLower(attribute)] }
 
 func (e entry) first(attribute string) string {
 	if values := e.all(attribute); len(values) > 0 {
@@ -129,6 +136,9 @@ func birth(attributes []string, e entry) account.Date {
 func passwordSet(attributes []string, e entry) (latest time.Time) {
 	for _, name := range attributes {
 		value := e.first(name)
+		if value == "" {
+			continue
+		}
 		at, err := generalizedTime(value)
 		if err != nil {
 			at = adTime(value)

@@ -53,6 +53,9 @@ func frozenMark(c account.Contact) string {
 // freeze marks those of the contacts that the entry says are frozen.
 func (d *dir) freeze(e entry, contacts []account.Contact) []account.Contact {
 	marks := e.all(d.schema.Attributes.Frozen)
+	if len(marks) == 0 {
+		return contacts
+	}
 	for i := range contacts {
 		contacts[i].Frozen = slices.Contains(marks, frozenMark(contacts[i]))
 	}
