@@ -73,6 +73,9 @@ func (p Plan) Mobile(written string) (string, error) {
 		return "", ErrNumber
 	}
 	written = strings.Join(strings.Fields(written), " ") // the library knows few spaces
+	if d := digits(written); len(d) == 10 && strings.HasPrefix(d, "0508") {
+		written = "+508" + d[4:] // as Saint-Pierre-et-Miquelon is dialled in all of France
+	}
 	for _, region := range regions {
 		number, err := phonenumbers.Parse(written, region)
 		if err != nil {
@@ -95,6 +98,15 @@ func (p Plan) Mobile(written string) (string, error) {
 		return text, nil
 	}
 	return "", ErrNumber
+}
+
+func digits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 func (p Plan) reaches(region string) bool {
