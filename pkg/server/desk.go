@@ -78,7 +78,7 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 		Call: o.config.Issuer + desk.CallPath + "?t=", Groups: o.config.Desk.Groups, ForceBy: o.config.Desk.Force, Asking: pages.Extensions, Audit: trail}
 	help.Start()
 	shown := &desk.Pages{Desk: help, Login: pages.Login, Sessions: pages.Sessions, Pages: p.pages, Keys: p.keys.Ring,
-		Cookies: pages.Cookies, Press: o.press(pages.Recovery, p.pages), Unavailable: pages.Unavailable, Problem: pages.Problem}
+		Cookies: pages.Cookies, Logger: pages.Logger, Press: o.press(pages.Recovery, p.pages), Unavailable: pages.Unavailable, Problem: pages.Problem}
 	if err := shown.Check(); err != nil {
 		return nil, o.config.source.at("", err)
 	}

@@ -6,6 +6,7 @@
 //	GET  POST /desk/person/{handle}  one account; verify, act
 //	GET  POST /desk/requests         those who asked for help
 //	GET  POST /desk/lists            letters, invitations, campaigns
+//	GET  POST /desk/letters          what was printed, and how far it is
 //	GET       /desk/run/{run}        how far one is
 //	GET  POST /desk/extensions       those who asked for more time
 //	GET  POST /help/request          ask for help, without an account
@@ -18,6 +19,7 @@ package desk
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -41,6 +43,7 @@ type Pages struct {
 	Keys     *secret.Keyring
 	Cookies  web.Cookies
 	Press    *letters.Press // nil: no letters are printed here
+	Logger   *slog.Logger
 	// Unavailable answers with a 503, and Problem with another status.
 	Unavailable func(w http.ResponseWriter, r *http.Request, err error)
 	Problem     func(w http.ResponseWriter, r *http.Request, status int)
@@ -65,6 +68,8 @@ func (p *Pages) Routes(m *web.Mux) {
 	page("POST /desk/requests", p.postQueue)
 	page("GET /desk/lists", p.lists)
 	page("POST /desk/lists", p.postLists)
+	page("GET /desk/letters", p.batches)
+	page("POST /desk/letters", p.postBatches)
 	page("GET /desk/run/{run}", p.run)
 	page("GET /desk/extensions", p.extensions)
 	page("POST /desk/extensions", p.postExtensions)
@@ -105,6 +110,9 @@ func (p *Pages) Check() error {
 	keys = append(keys, "mail.request.taken")
 	for _, told := range []string{"unlock", "decide", "vouch", "cancel", "end", "freeze", "thaw", "campaign", "extend", "refuse"} {
 		keys = append(keys, "mail.desk."+told)
+	}
+	for _, state := range []letters.State{letters.Printing, letters.Printed, letters.Revoked} {
+		keys = append(keys, "prints.state."+string(state))
 	}
 	for _, how := range operator.Outcomes() {
 		keys = append(keys, "request.outcome."+string(how), "mail.request."+string(how))

@@ -57,6 +57,7 @@ type school struct {
 	log       *lines
 	marked    *marking
 	box       *outbox.Outbox
+	press     *letters.Press
 }
 
 // whole is what a desk makes use of in a directory.
@@ -185,8 +186,8 @@ func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school
 		Asking: &lifecycle.Extensions{Store: s.store, Keys: s.keys, Audit: trail}, Audit: trail, Now: s.store.Now}
 	s.desk.Groups, s.desk.ForceBy = []string{"ENTEleveClasses"}, operator.Force{Attribute: "pwdReset", Value: "TRUE"}
 	s.desk.Start()
-	press := &letters.Press{Recovery: s.flow, Pages: s.pages, Home: issuer + "/activate", Lost: issuer + "/recover"}
-	d := &desk.Pages{Press: press, Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Cookies: cookies, Unavailable: p.Unavailable, Problem: p.Problem}
+	s.press = &letters.Press{Recovery: s.flow, Pages: s.pages, Home: issuer + "/activate", Lost: issuer + "/recover", Now: s.store.Now}
+	d := &desk.Pages{Press: s.press, Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Cookies: cookies, Logger: slog.New(slog.NewTextHandler(s.log, nil)), Unavailable: p.Unavailable, Problem: p.Problem}
 	must(d.Check())
 	p.Routes(s.mux)
 	d.Routes(s.mux)

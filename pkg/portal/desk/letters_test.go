@@ -2,8 +2,16 @@ package desk_test
 
 import (
 	"encoding/csv"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/recovery"
 )
 
 // The letters of a class or a list, for those within reach only.
@@ -37,8 +45,102 @@ func TestLetters(t *testing.T) {
 	if a := nadia.post("/desk/lists", "of", of, "do", "pdf", "per_page", "8").is(t, 200); !strings.HasPrefix(a.body, "%PDF-") {
 		t.Errorf("%.20q", a.body)
 	}
+	page := nadia.post("/desk/lists", "of", of, "do", "html", "per_page", "2").is(t, 200, `<div class="page">`)
+	if page.Header.Get("Content-Disposition") != `attachment; filename="letters.html"` {
+		t.Error(page.Header)
+	}
 	nadia.post("/desk/lists", "of", "made up", "do", "csv").is(t, 400)
+	nadia.post("/desk/lists", "of", of, "do", "odt").is(t, 200, `id="main"`)
 	for _, login := range []string{"helene.roy", "lea.dalmeida"} { // no letters, no operator
 		s.as(login).post("/desk/lists", "of", of, "do", "csv").is(t, 403)
 	}
 }
+
+// R64: an operator sees what they printed and nobody else did, and ends its codes
+// when they are sure.
+func TestBatchesAtTheDesk(t *testing.T) {
+	s := open(t, issuer, rules(true, false))
+	nadia := s.as("nadia.adml")
+	nadia.get("/desk/lists").is(t, 200, `href="/desk/letters"`)
+	nadia.get("/desk/letters").is(t, 200, "Vous n’avez rien imprimé")
+	printed := nadia.post("/desk/lists", "of", "local admin|0990011Z", "group", "2NDE5", "do", "csv").is(t, 200)
+	rows, err := csv.NewReader(strings.NewReader(printed.body)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := ""
+	for _, row := range rows {
+		if row[2] == "ines.benyoussef" {
+			code = row[3]
+		}
+	}
+	all, err := s.press.Batches(t.Context())
+	if err != nil || len(all) != 1 || code == "" {
+		t.Fatalf("%v, %v, code %q", all, err, code)
+	}
+	name := all[0].Name
+	nadia.get("/desk/letters").is(t, 200, name, "commencée aujourd’hui", "Impression terminée", "Fait\u00a0: 5 sur 5")
+	nadia.post("/desk/letters", "revoke", name).is(t, 200, "Lettres concernées\u00a0: 1", `name="sure" value="`+name+`"`)
+	nadia.post("/desk/letters", "sure", "another").is(t, 404)
+	if all, _ := s.press.Batches(t.Context()); all[0].State != letters.Printed {
+		t.Errorf("nobody was sure, and it is %s", all[0].State)
+	}
+
+	if _, err := s.press.Print(t.Context(), io.Discard, letters.Order{To: []letters.Recipient{{ID: s.account("said.benyoussef").ID}}, By: "cli", Format: letters.CSV}); err != nil {
+		t.Fatal(err)
+	}
+	all, _ = s.press.Batches(t.Context())
+	for _, b := range all {
+		if b.By == "cli" {
+			if page := nadia.get("/desk/letters"); strings.Contains(page.body, b.Name) {
+				t.Error("the batch of somebody else is shown")
+			}
+			nadia.post("/desk/letters", "sure", b.Name).is(t, 404)
+		}
+	}
+	for _, login := range []string{"helene.roy", "lea.dalmeida"} { // no letters, no operator
+		s.as(login).get("/desk/letters").is(t, 403)
+		s.as(login).post("/desk/letters", "sure", name).is(t, 403)
+	}
+
+	for range 2 { // a form that is sent again
+		nadia.post("/desk/letters", "sure", name).is(t, 200, "Ces codes ne servent plus", "Codes annulés")
+	}
+	if _, err := s.flow.Answer(t.Context(), recovery.Reply{Login: "ines.benyoussef", Code: code, Source: "192.0.2.0/24"}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("the code of a revoked batch: %v", err)
+	}
+	if got := strings.Count(s.log.String(), "action=recovery.batch result=revoked"); got != 1 {
+		t.Errorf("%d revocations in the audit", got)
+	}
+}
+
+// A browser that goes away before it has the letters leaves no code that works,
+// and is not told that all went well.
+func TestLettersCutShort(t *testing.T) {
+	s := open(t, issuer, rules(true, false))
+	nadia := s.as("nadia.adml")
+	form := url.Values{"of": {"local admin|0990011Z"}, "do": {"pdf"}}
+	r := httptest.NewRequest(http.MethodPost, issuer+"/desk/lists", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for name, value := range nadia.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	defer func() {
+		if crash := recover(); crash != http.ErrAbortHandler {
+			t.Errorf("the answer ends with %v", crash)
+		}
+		all, err := s.press.Batches(t.Context())
+		if err != nil || len(all) != 1 || all[0].State != letters.Revoked {
+			t.Errorf("%+v, %v", all, err)
+		}
+		if log := s.log.String(); !strings.Contains(log, "result=revoked") || !strings.Contains(log, "letters cut short") {
+			t.Error(log)
+		}
+	}()
+	s.mux.ServeHTTP(&gone{httptest.NewRecorder()}, r)
+}
+
+// gone is a connection whose other end is not there any more.
+type gone struct{ *httptest.ResponseRecorder }
+
+func (*gone) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
@@ -67,11 +68,9 @@ func column(r *http.Request, field string) (out []string) {
 }
 
 func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	do, verb, most := cmp.Or(r.PostFormValue("do"), "list"), operator.Letters, maxMass
+	do, verb := cmp.Or(r.PostFormValue("do"), "list"), operator.Letters
 	switch do {
-	case "list", "invite":
-	case "pdf", "csv":
-		most = maxLetters
+	case "list", "invite", "pdf", "html", "csv":
 	case "count", "force":
 		verb = operator.Campaign
 	default:
@@ -91,7 +90,7 @@ func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 	}
 	c := operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()}
 	found, more, err := p.Desk.Select(r.Context(), c, verb, operator.Selection{Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")),
-		Where: where, Logins: column(r, "logins"), Except: column(r, "except")}, most)
+		Where: where, Logins: column(r, "logins"), Except: column(r, "except")}, maxMass)
 	if do == "list" || do == "invite" {
 		found = pending(found)
 	}
@@ -111,8 +110,8 @@ func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 				v.Found = append(v.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
 			}
 		})
-	case do == "pdf" || do == "csv":
-		p.print(w, r, s, do, found)
+	case mimeTypes[letters.Format(do)] != "":
+		p.print(w, r, s, letters.Format(do), found)
 	default:
 		p.begin(w, r, s, c, do, found)
 	}
