@@ -45,7 +45,8 @@ const maxPassword = 4096
 
 // Login answers a posted login form.
 func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
-	target, ours := f.unseal(r, c.State)
+	from, ours := f.unseal(r, c.State)
+	target := from.URL
 	if !ours {
 		f.back(w, r, target, again{failure: OtherBrowser, login: c.Login})
 		return
@@ -86,6 +87,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 		s.SetNote(noteMustChange, f.markOf(a.ID, c.Password))
 	}
 	f.entered(r, s)
+	s.With(f.remember(s, from.Party)...)
 	f.resume(w, r, target)
 }
 
@@ -184,8 +186,8 @@ func (f *Flow) guess(r *http.Request, a account.Account) string {
 // Again shows the form again without an attempt: the person changed the
 // language and keeps what was typed.
 func (f *Flow) Again(w http.ResponseWriter, r *http.Request, login, state string) {
-	target, _ := f.unseal(r, state)
-	f.back(w, r, target, again{login: login})
+	from, _ := f.unseal(r, state)
+	f.back(w, r, from.URL, again{login: login})
 }
 
 // Logout ends the request's session, if there is one, and tells every party.

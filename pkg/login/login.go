@@ -235,7 +235,7 @@ func (f *Flow) Refuse(w http.ResponseWriter, r *http.Request, s *session.Session
 }
 
 func (f *Flow) form(w http.ResponseWriter, r *http.Request, req Request) {
-	form := Form{Request: req, State: f.seal(w, r, req.URL)}
+	form := Form{Request: req, State: f.seal(w, r, req)}
 	if again, ok := r.Context().Value(againKey{}).(again); ok {
 		form.Failure, form.Login = again.failure, again.login
 	}

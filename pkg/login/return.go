@@ -45,30 +45,30 @@ func (f *Flow) resume(w http.ResponseWriter, r *http.Request, target string) {
 // formState is what a form brings back.
 type formState struct {
 	URL     string `json:"u"`
+	Party   string `json:"p,omitempty"`
 	Browser string `json:"b"`
 }
 
 // seal wraps the URL that asks so that only this browser can bring it back: an
 // anonymous request is remembered by nobody but its own form.
-func (f *Flow) seal(w http.ResponseWriter, r *http.Request, target string) string {
-	plain, err := json.Marshal(formState{URL: target, Browser: f.browser(w, r)})
+func (f *Flow) seal(w http.ResponseWriter, r *http.Request, req Request) string {
+	plain, err := json.Marshal(formState{URL: req.URL, Party: req.Party, Browser: f.browser(w, r)})
 	if err != nil {
 		panic(err) // texts
 	}
 	return f.Keys.Box("login form").Seal(plain, "")
 }
 
-// unseal returns the URL that asked, and whether the form was made for this
+// unseal returns what asked, and whether the form was made for this
 // browser. Of another browser's form only the destination is of use: the
 // credentials must be given again, on a page of this browser's own.
-func (f *Flow) unseal(r *http.Request, state string) (target string, ours bool) {
-	var s formState
+func (f *Flow) unseal(r *http.Request, state string) (s formState, ours bool) {
 	plain, err := f.Keys.Box("login form").Open(state, "")
 	if err != nil || json.Unmarshal(plain, &s) != nil {
-		return ownPage, false
+		return formState{URL: ownPage}, false
 	}
 	browser := f.Cookies.Get(r, browserCookie)
-	return s.URL, browser != "" && secret.New(browser).Equal(secret.New(s.Browser))
+	return s, browser != "" && secret.New(browser).Equal(secret.New(s.Browser))
 }
 
 // ownPage is where someone goes who came for no application.

@@ -105,7 +105,7 @@ func (f *Flow) show(w http.ResponseWriter, r *http.Request, s *session.Session, 
 		http.Redirect(w, r, f.Base+req.URL, http.StatusSeeOther)
 		return
 	}
-	form := StepForm{Request: req, State: f.seal(w, r, req.URL)}
+	form := StepForm{Request: req, State: f.seal(w, r, req)}
 	if back, ok := r.Context().Value(againKey{}).(again); ok && back.step == step.Name() {
 		form.Again = back.answer
 	}
@@ -117,7 +117,7 @@ const FieldStep = "step"
 
 // Continue answers the posted form of a step.
 func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
-	target, ours := f.unseal(r, state)
+	from, ours := f.unseal(r, state)
 	s, err := f.Sessions.Current(r)
 	if err != nil {
 		f.Pages.Unavailable(w, r, err)
@@ -133,12 +133,12 @@ func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
 				return
 			}
 			if step.Due(s) {
-				f.back(w, r, target, again{step: step.Name(), answer: answer})
+				f.back(w, r, from.URL, again{step: step.Name(), answer: answer})
 				return
 			}
 		}
 	}
-	f.resume(w, r, target)
+	f.resume(w, r, from.URL)
 }
 
 // GraceNotice tells somebody in grace, once in a session, when the account

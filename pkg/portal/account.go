@@ -33,6 +33,7 @@ func (p *Portal) accountRoutes(m *web.Mux) {
 	}
 	look("/account", p.account)
 	look("/account/sessions", p.sessions)
+	look("/account/events", p.events)
 	m.Page("POST /account/sessions", p.mine("/account/sessions", 0, p.postSessions)) // whoever finds a stranger there need not type first
 	look("/account/apps", p.apps)
 	m.Page("POST /account/apps", p.mine("/account/apps", 0, p.postApps))
@@ -41,7 +42,6 @@ func (p *Portal) accountRoutes(m *web.Mux) {
 	look("/account/extend", p.extend)
 	m.Page("POST /account/extend", p.mine("/account/extend", 0, p.postExtend))
 	if p.Recovery != nil {
-		look("/account/events", p.events)
 		look("/account/password", p.ownPassword)
 		m.Page("POST /account/password", p.mine("/account/password", 0, p.postOwnPassword)) // the form asks for the present one itself
 		change("/account/contacts", p.contacts, p.postContacts)
@@ -92,7 +92,7 @@ func (p *Portal) account(w http.ResponseWriter, r *http.Request, s *session.Sess
 		name  string
 		there bool
 	}{{"password", p.Recovery != nil}, {"contacts", p.Recovery != nil && p.editable()}, {"data", len(p.fieldsOf(s.Account)) > 0}, {"sessions", true}, {"apps", true},
-		{"events", p.Recovery != nil}, {"extend", p.extendable(s.Account) > 0}, {"establishment", p.several(s)}, {"download", true}} {
+		{"events", true}, {"extend", p.extendable(s.Account) > 0}, {"establishment", p.several(s)}, {"download", true}} {
 		if part.there {
 			view.Parts = append(view.Parts, part.name)
 		}
@@ -238,12 +238,20 @@ func (p *Portal) postApps(w http.ResponseWriter, r *http.Request, s *session.Ses
 }
 
 func (p *Portal) events(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	events, err := p.Recovery.Events(r.Context(), s.Account.ID)
+	signIns, err := p.Login.SignIns(r.Context(), s.Account.ID)
+	var events []recovery.Event
+	if err == nil && p.Recovery != nil {
+		events, err = p.Recovery.Events(r.Context(), s.Account.ID)
+	}
 	if err != nil {
 		p.Unavailable(w, r, err)
 		return
 	}
-	p.Pages.Render(w, r, http.StatusOK, render.Events{Frame: p.own(r), Events: shownEvents(events)})
+	view := render.Events{Frame: p.own(r), Events: shownEvents(events)}
+	for _, each := range signIns {
+		view.SignIns = append(view.SignIns, render.SignIn{At: each.At, Device: each.Device, Network: each.Network, App: each.Party})
+	}
+	p.Pages.Render(w, r, http.StatusOK, view)
 }
 
 func shownEvents(events []recovery.Event) (out []render.DeskEvent) {

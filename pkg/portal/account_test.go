@@ -93,7 +93,7 @@ func TestOwnPassword(t *testing.T) {
 	b.leads(b.post("/account/password", "current", old, "password", chosen), "/account?done=password_changed").is(t, http.StatusOK).has(t, `class="alert good"`)
 	other.get("/account").has(t, `autocomplete="current-password"`)
 	h.settled()
-	b.get("/account/events").is(t, http.StatusOK).has(t, "mot de passe changé")
+	b.get("/account/events").is(t, http.StatusOK).has(t, "mot de passe changé", "Connexions", "réseau 192.0.2.0/24")
 
 	h.store.Advance(11 * time.Minute)
 	b.get("/account").is(t, http.StatusOK).has(t, "/account/sessions")

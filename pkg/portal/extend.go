@@ -8,6 +8,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/lifecycle"
+	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
@@ -59,6 +60,7 @@ type copyOf struct {
 	At        time.Time            `json:"at"`
 	Account   account.Account      `json:"account"`
 	Sessions  []session.Live       `json:"sessions"`
+	SignIns   []login.SignIn       `json:"signIns"`
 	Consents  []sso.Consent        `json:"consents,omitempty"`
 	Events    []recovery.Event     `json:"events,omitempty"`
 	Extension *lifecycle.Extension `json:"extension,omitempty"`
@@ -87,6 +89,9 @@ func (p *Portal) copy(r *http.Request, s *session.Session) (c copyOf, err error)
 	c = copyOf{At: p.now(), Account: s.Account}
 	c.Account.Handle = "" // of the directory, not of the person
 	if c.Sessions, err = p.Sessions.List(ctx, id); err != nil {
+		return c, err
+	}
+	if c.SignIns, err = p.Login.SignIns(ctx, id); err != nil {
 		return c, err
 	}
 	for _, each := range p.Consenters {

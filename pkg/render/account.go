@@ -52,10 +52,21 @@ type Agreed struct {
 	At       time.Time
 }
 
-// Events lists what happened lately.
+// Events lists what happened lately: where the password was given, and what was
+// done to get back in or changed.
 type Events struct {
 	Frame
-	Events []DeskEvent
+	SignIns []SignIn
+	Events  []DeskEvent
+}
+
+// SignIn is where the password was given last, from one place to one
+// application.
+type SignIn struct {
+	At      time.Time
+	Device  string // empty when not known
+	Network string
+	App     string // empty for the pages of the server itself
 }
 
 // Charter asks for the terms to be accepted. It posts charter.

@@ -144,7 +144,7 @@ func samples() []sample {
 			{SID: "b", Network: "2001:db8:1:2::/64", Seen: tuesday.Add(-50 * time.Hour)}}}},
 		{"account-apps", render.Apps{Frame: render.Frame{NoDoors: true}, Agreed: []render.Agreed{{ID: "c", Name: "Moodle", At: tuesday}}}},
 		{"account-apps-none", render.Apps{Frame: render.Frame{NoDoors: true}}},
-		{"account-events", render.Events{Frame: render.Frame{NoDoors: true}, Events: []render.DeskEvent{{At: tuesday, Result: "changed"}, {At: tuesday, Result: "sent", To: "e••••@h••••", Fate: "used"}}}},
+		{"account-events", render.Events{Frame: render.Frame{NoDoors: true}, SignIns: []render.SignIn{{At: tuesday, Device: "Firefox, Windows", Network: "192.0.2.0/24", App: "Moodle"}, {At: tuesday, Network: "198.51.100.0/24"}}, Events: []render.DeskEvent{{At: tuesday, Result: "changed"}, {At: tuesday, Result: "sent", To: "e••••@h••••", Fate: "used"}}}},
 		{"account-events-none", render.Events{Frame: render.Frame{NoDoors: true}}},
 		{"step-charter", render.Charter{Frame: alert(moodle, render.Alert{Key: render.AlertTerms, Field: "charter"}), URL: "https://univ-valmont.example/charte"}},
 		{"step-address", render.Rescue{Frame: moodle, Later: 2}},

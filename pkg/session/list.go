@@ -28,6 +28,14 @@ type Live struct {
 	Visits   []Visit
 }
 
+// From is where the credentials were given: on which device, empty when it is
+// not known, and from which network.
+func (s *Session) From() (device, network string) {
+	device, _ = s.record.Values[valueDevice].(string)
+	network, _ = s.record.Values[valueNetwork].(string)
+	return device, network
+}
+
 // List returns the sessions of an account, the last used first. The error wraps
 // store.ErrUnavailable.
 func (m *Manager) List(ctx context.Context, id account.ID) ([]Live, error) {
