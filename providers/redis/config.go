@@ -105,8 +105,6 @@ func (c *Config) check() error {
 		return wrong("sentinelPassword", "is missing for the sentinelUsername")
 	case c.Confirm < 0:
 		return wrong("confirm", "must not be negative")
-	case c.Topology == "cluster" && c.Confirm > 0:
-		return wrong("confirm", "cannot be had of a cluster; remove it, and set min-replicas-to-write at each node")
 	case c.Database < 0:
 		return wrong("database", "must not be negative")
 	case c.Topology == "cluster" && c.Database != 0:

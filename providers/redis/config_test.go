@@ -43,7 +43,6 @@ func TestConfigRefused(t *testing.T) {
 		`{"topology": "sentinel", "addresses": ["a:1"], "master": "m", "sentinelUsername": "u"}`: `sentinelPassword: is missing`,
 		`{"topology": "single", "addresses": ["a:1"], "sentinelPassword": "hush"}`:               `sentinelPassword: is only for topology "sentinel"`,
 		`{"topology": "single", "addresses": ["a:1"], "confirm": -1}`:                            `confirm: must not be negative`,
-		`{"topology": "cluster", "addresses": ["a:1"], "confirm": 1}`:                            `confirm: cannot be had of a cluster`,
 		`{"topology": "single", "addresses": ["a:1"], "poolSize": -1}`:                           `poolSize: must not be negative`,
 		`{"topology": "single", "addresses": ["127.0.0.1:1"]}`:                                   `addresses: Redis does not answer`,
 		`{"topology": "single", "addresses": ["a:1"], "adresses": []}`:                           `adresses: unknown key`,

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -97,79 +98,155 @@ func (s *redisStore) Do(ctx context.Context, ops ...store.Op) error {
 	return nil
 }
 
-// run sends calls by the digest of the script, and once more with its text
-// those that a server did not know: they did not happen.
+// run sends calls by the digest of the script, and those that were refused
+// again, until their time is over: they did not happen. A server that does not
+// know the script gets its text; for a slot on its way to another server there
+// is but to wait (F-RED-06).
 func (s *redisStore) run(ctx context.Context, calls []call, confirm bool) error {
-	unknown, err := s.send(ctx, calls, confirm, "evalsha", digest)
-	if err != nil || len(unknown) == 0 {
-		return err
+	by := []any{"evalsha", digest}
+	for {
+		refused, why, err := s.send(ctx, calls, by, confirm)
+		if err != nil || len(refused) == 0 {
+			return err
+		}
+		if noScript(why) {
+			by = []any{"eval", script}
+		} else if err := s.moved(ctx, why); err != nil {
+			return err
+		}
+		calls = refused
 	}
-	unknown, err = s.send(ctx, unknown, confirm, "eval", script)
-	if err == nil && len(unknown) > 0 {
-		err = errReply
-	}
-	return err
 }
 
-// errOvertaken is the one way in which order could be lost: the script was
-// flushed, and loaded again by somebody else between two calls of a pipeline.
-var errOvertaken = errors.New("the script cache was flushed meanwhile")
+// moved waits a moment for a slot to arrive at another server.
+func (s *redisStore) moved(ctx context.Context, why error) error {
+	if cluster, ok := s.client.(*goredis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
+	}
+	select {
+	case <-ctx.Done():
+		return why
+	case <-time.After(5 * time.Millisecond):
+		return nil
+	}
+}
 
-// errUnconfirmed is a change that was made where it can still be lost.
-var errUnconfirmed = errors.New("too few replicas have confirmed the change")
+// send makes one round trip to each server that is asked, and returns the calls
+// that were refused.
+func (s *redisStore) send(ctx context.Context, calls []call, by []any, confirm bool) (refused []call, why, err error) {
+	s.observe(len(calls))
+	parts, err := s.parts(ctx, calls)
+	if err != nil {
+		s.trips.Add("failed")
+		return nil, nil, err
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for server, calls := range parts {
+		all.Go(func() {
+			these, because, fault := s.ask(ctx, server, calls, by, confirm)
+			mu.Lock()
+			defer mu.Unlock()
+			refused, why, err = append(refused, these...), cmp.Or(because, why), cmp.Or(fault, err)
+		})
+	}
+	all.Wait()
+	if err != nil {
+		s.trips.Add("failed")
+		return nil, nil, err
+	}
+	s.trips.Add("ok")
+	return refused, why, nil
+}
 
-// send makes one round trip and returns the calls that were refused because
-// the script is not known.
-func (s *redisStore) send(ctx context.Context, calls []call, confirm bool, command, by string) (unknown []call, err error) {
-	pipe := s.client.Pipeline()
+// parts are the calls that go to each server. The client of a cluster would
+// follow a slot that moves key by key, and find a record without the one that
+// it hangs from.
+func (s *redisStore) parts(ctx context.Context, calls []call) (map[goredis.Cmdable][]call, error) {
+	cluster, ok := s.client.(*goredis.ClusterClient)
+	if !ok {
+		return map[goredis.Cmdable][]call{s.client: calls}, nil
+	}
+	parts := map[goredis.Cmdable][]call{}
+	for _, c := range calls {
+		master, err := cluster.MasterForKey(ctx, c.keys[0])
+		if err != nil {
+			return nil, err
+		}
+		parts[master] = append(parts[master], c)
+	}
+	return parts, nil
+}
+
+var (
+	// errOvertaken is the one way in which order could be lost: a call was
+	// refused, and one after it was not.
+	errOvertaken = errors.New("an operation was refused, and one after it was not")
+	// errUnconfirmed is a change that was made where it can still be lost.
+	errUnconfirmed = errors.New("too few replicas have confirmed the change")
+)
+
+// ask sends calls to one server and reads its answers.
+func (s *redisStore) ask(ctx context.Context, server goredis.Cmdable, calls []call, by []any, confirm bool) (refused []call, why, err error) {
+	pipe := server.Pipeline()
 	cmds := make([]*goredis.Cmd, len(calls))
 	for i, c := range calls {
 		args := make([]any, 0, 3+len(c.keys)+len(c.args))
-		args = append(args, command, by, len(c.keys))
+		args = append(append(args, by...), len(c.keys))
 		for _, key := range c.keys {
 			args = append(args, key)
 		}
 		cmds[i] = goredis.NewCmd(ctx, append(args, c.args...)...)
 		if err := pipe.Process(ctx, once{cmds[i]}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	// For half of the time, so that the answer comes before it is given up.
 	confirmed := goredis.NewCmd(ctx, "wait", s.confirm, ms(s.timeout/2))
 	if confirm {
 		if err := pipe.Process(ctx, once{confirmed}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	s.observe(len(calls))
-	if _, err := pipe.Exec(ctx); err != nil && !noScript(err) {
-		s.trips.Add("failed")
-		return nil, err
+	if _, err := pipe.Exec(ctx); err != nil && !refusal(err) {
+		return nil, nil, err
 	}
-	s.trips.Add("ok")
-	refused := map[string]bool{}
+	without := map[string]bool{}
 	for i, c := range calls {
 		reply, err := cmds[i].Slice()
 		switch {
-		case noScript(err):
-			refused[c.tag()] = true
-			unknown = append(unknown, c)
+		case refusal(err):
+			without[c.tag()] = true
+			refused, why = append(refused, c), err
 		case err != nil:
-			return nil, err
-		case refused[c.tag()]:
-			return nil, errOvertaken
+			return nil, nil, err
+		case without[c.tag()]:
+			return nil, nil, errOvertaken
 		default:
 			if err := c.read(reply); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 	}
 	if confirm {
 		if n, err := confirmed.Int(); err != nil || n < s.confirm {
-			return nil, cmp.Or(err, errUnconfirmed)
+			return nil, nil, cmp.Or(err, errUnconfirmed)
 		}
 	}
-	return unknown, nil
+	return refused, why, nil
+}
+
+// refusal reports whether an error says that nothing was done: the script is
+// not known, or the slot or a part of it is elsewhere. The last is what a
+// script is told that asks for a record which has moved already; ours ask
+// before they change anything.
+func refusal(err error) bool {
+	if noScript(err) || goredis.HasErrorPrefix(err, "TRYAGAIN") || goredis.HasErrorPrefix(err, "Script attempted to access a non local key") {
+		return true
+	}
+	_, moved := goredis.IsMovedError(err)
+	_, asks := goredis.IsAskError(err)
+	return moved || asks
 }
 
 func noScript(err error) bool { return goredis.HasErrorPrefix(err, "NOSCRIPT") }
