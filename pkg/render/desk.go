@@ -118,7 +118,7 @@ type DeskRequest struct {
 }
 
 // DeskLists is what is done for many at once. It posts of, group, where, logins
-// and except, and do: list, invite, pdf (with per_page), csv, count, force (with
+// and except, and do: list, invite, pdf and html (with per_page), csv, count, force (with
 // frozen).
 type DeskLists struct {
 	Frame
@@ -141,6 +141,25 @@ type DeskRun struct {
 	Frame
 	Total, Done int
 	Skipped     int // of those done, to which nothing was done
+}
+
+// DeskLetters are the printings of an operator. It posts revoke, then sure: the
+// name of one.
+type DeskLetters struct {
+	Frame
+	Batches []DeskBatch
+}
+
+// DeskBatch is one of them.
+type DeskBatch struct {
+	Name        string // as posted
+	At          time.Time
+	State       string // prints.state.<state>
+	Total, Done int
+	// Codes, Reminders and Left are of the people that it is done with.
+	Codes, Reminders, Left int
+	Open                   bool // its codes work
+	Sure                   bool // to be asked whether they shall not
 }
 
 // DeskExtensions are the requests for more time. Its forms post account and do:
@@ -172,6 +191,8 @@ type Call struct {
 func (DeskLists) Page() string { return "desk-lists" }
 func (DeskRun) Page() string   { return "desk-run" }
 
+func (DeskLetters) Page() string { return "desk-letters" }
+
 func (DeskExtensions) Page() string { return "desk-extensions" }
 func (Call) Page() string           { return "call" }
 
@@ -186,7 +207,7 @@ func (HelpAsked) Page() string    { return "help-asked" }
 func (DeskRequests) Page() string { return "desk-requests" }
 
 var deskViews = []View{Desk{}, DeskPerson{}, DeskCode{}, DeskDenied{}, HelpRequest{}, HelpAsked{}, DeskRequests{}, DeskLists{}, DeskRun{},
-	DeskExtensions{}, Call{}}
+	DeskLetters{}, DeskExtensions{}, Call{}}
 
 // MailDeskCode is the code that a caller reads back to an operator.
 type MailDeskCode struct {
@@ -237,6 +258,7 @@ const (
 	AlertDeskNobody       AlertKey = "desk_nobody"
 	AlertDeskWhere        AlertKey = "desk_where"
 	AlertDeskNoFreeze     AlertKey = "desk_no_freeze"
+	AlertDeskVoid         AlertKey = "desk_void"
 	AlertDeskNotAsked     AlertKey = "desk_not_asked"
 	AlertDeskEndElsewhere AlertKey = "desk_end_elsewhere"
 	AlertDeskGranted      AlertKey = "desk_granted"
@@ -246,7 +268,7 @@ const (
 func deskKeys() []string {
 	var keys []string
 	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
-		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskNotAsked, AlertDeskEndElsewhere,
+		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskVoid, AlertDeskNotAsked, AlertDeskEndElsewhere,
 		AlertDeskGranted, AlertDeskRefused} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
