@@ -189,13 +189,21 @@ func Test389DSPolicy(t *testing.T) {
 		{rightPassword, "Un premier choix 1", ""},
 		{"Un premier choix 1", "Un second choix 2", ""},
 		{"Un second choix 2", "Un premier choix 1", "in_history"},
+		{"Un second choix 2", "Un troisième choix 3", ""}, // from here on each must be a day old
+		{"Un troisième choix 3", "Un quatrième choix 4", "too_young"},
 	} {
+		if c.from == "Un second choix 2" && c.want == "" {
+			changeTo(t, admin, "cn=config", "passwordMinAge", "86400")
+		}
 		why = nil
 		err := d.(directory.Changer).ChangePassword(t.Context(), a, secret.New(c.from), secret.New(c.to))
 		if errors.As(err, &why); (err != nil) != (c.want != "") || why != nil && why.Why != c.want {
 			t.Errorf("to %q: %v; want %q", c.to, err, c.want)
 		}
 	}
+
+	changeTo(t, admin, "cn=config", "passwordMinAge", "0")
+	changeTo(t, admin, dn+n.suffix, "passwordAllowChangeTime")
 
 	// Who sets it here is an administrator for 389ds, but the person chose it.
 	must(t, d.SetPassword(t.Context(), a.ID, secret.New("Donné par le guichet")))
@@ -214,6 +222,15 @@ func Test389DSPolicy(t *testing.T) {
 	changeTo(t, admin, dn+n.suffix, "passwordExpirationTime", "20200101000000Z")
 	if err := try("Donné par le guichet"); !errors.As(err, &change) || !change.Expired {
 		t.Errorf("expired: %v", err)
+	}
+	changeTo(t, admin, "cn=config", "passwordGraceLimit", "2")
+	for left := 1; left >= 0; left-- {
+		if err := try("Donné par le guichet"); !errors.As(err, &change) || !change.Expired || change.GraceLogins != left {
+			t.Errorf("expired, with grace: %v, %+v; want %d more logins", err, change, left)
+		}
+	}
+	if err := try("wrong"); !errors.Is(err, directory.ErrBadPassword) {
+		t.Errorf("expired and wrong: %v", err)
 	}
 }
 

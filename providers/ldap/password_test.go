@@ -20,8 +20,8 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
-// A person changes the password under the rules that an administrator is
-// above: here a policy that wants it to be a day old.
+// A person changes the password under the rules of the policy, and hears which
+// of them refuses it.
 func TestChangePassword(t *testing.T) {
 	n := networks[0]
 	for _, how := range []string{"rfc3062", "modify"} {
@@ -55,6 +55,25 @@ func TestChangePassword(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A policy that wants a password to be a day old holds for the person's own
+// change, and for one on behalf of the person by whoever is not above it.
+func TestTooYoung(t *testing.T) {
+	config := networks[0].config()
+	config.URLs = []string{networks[0].slapd(t, slapdtest.Options{Policy: policy + "pwdMinAge: 86400\n"}).URL}
+	d := open(t, config)
+	a, err := d.Find(t.Context(), "elefevre")
+	must(t, err)
+	must(t, d.SetPassword(t.Context(), a.ID, secret.New("Tout nouveau 1")))
+	for who, err := range map[string]error{
+		"the person":    d.(directory.Changer).ChangePassword(t.Context(), a, secret.New("Tout nouveau 1"), secret.New("Tout nouveau 2")),
+		"who may write": d.SetPassword(t.Context(), a.ID, secret.New("Tout nouveau 2")),
+	} {
+		if why := new(directory.Rejection); !errors.As(err, &why) || why.Why != "too_young" {
+			t.Errorf("%s: %v", who, err)
+		}
 	}
 }
 
