@@ -46,12 +46,16 @@ func Run(ctx context.Context, plugins server.Plugins, listen string, out io.Writ
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	url := "http://" + net.JoinHostPort(host, port)
-	trustSuite(logger)
-	d, err := Open(ctx, plugins, url, logger)
+	people, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	fmt.Fprint(out, strings.ReplaceAll(greeting, "{url}", url))
+	trustSuite(logger)
+	d, err := open(ctx, plugins, url, people, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close(), people.Close())
+	}
+	fmt.Fprint(out, strings.NewReplacer("{url}", url, "{ldap}", "ldap://"+people.Addr().String(), "{password}", ldapPassword).Replace(greeting))
 	return errors.Join(d.Server.Run(ctx, listener, d.Handler), d.Server.Close())
 }
 
@@ -79,12 +83,20 @@ type Demo struct {
 
 // Open opens the demonstration for a URL at which its Handler will be served.
 func Open(ctx context.Context, plugins server.Plugins, url string, logger *slog.Logger) (*Demo, error) {
+	return open(ctx, plugins, url, nil, logger)
+}
+
+// ldapPassword is that of the service accounts of the directory.
+const ldapPassword = "demo-ldap"
+
+// open opens it with a directory that programs may ask too, at a listener.
+func open(ctx context.Context, plugins server.Plugins, url string, people net.Listener, logger *slog.Logger) (*Demo, error) {
 	keys, err := server.MakeKeys()
 	if err != nil {
 		return nil, err
 	}
 	apps := Apps{Issuer: url, URL: url, Secret: secret.New(secret.Random(22)), Box: url + "/demo/box"}
-	s, err := server.Open(ctx, config(apps, keys), shown(plugins), logger)
+	s, err := server.Open(ctx, config(apps, keys), shown(plugins, people), logger)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +113,11 @@ func Open(ctx context.Context, plugins server.Plugins, url string, logger *slog.
 // shown adds to the plugins what only a demonstration may have: people whose
 // passwords everybody knows (R-AUTH-24), and a box as a way out by mail and SMS
 // and as a page.
-func shown(plugins server.Plugins) server.Plugins {
+func shown(plugins server.Plugins, people net.Listener) server.Plugins {
 	plugins.Directories = maps.Clone(plugins.Directories)
-	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }
+	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] {
+		return &memory.DirectoryConfig{Listener: people, Password: secret.New(ldapPassword)}
+	}
 	box := &demobox.Box{}
 	plugins.Mail = maps.Clone(plugins.Mail)
 	plugins.Mail["demobox"] = func() plugin.Config[mail.Sender, struct{}] { return &demobox.Mail{Box: box} }

@@ -27,6 +27,8 @@ Loge, demonstration. Everything is in this process; nothing is kept, nothing lea
     CAS              {url}/cas, any service on 127.0.0.1, for instance http://127.0.0.1:9/app
                      rule by rule: loge conformance cas --target {url}/cas \
                        --username elefevre --password Valmont-elefevre-2026
+    LDAP             ldapsearch -x -H {ldap} -D cn=idp-rw,ou=services,dc=univ-valmont,dc=example \
+                       -w {password} -b dc=univ-valmont,dc=example uid=elefevre
 
 Ctrl-C ends it.
 

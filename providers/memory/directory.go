@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
@@ -22,6 +23,12 @@ type DirectoryConfig struct {
 	// Fixtures are the networks it holds: "university", "school". Both, when
 	// unset.
 	Fixtures []string `json:"fixtures"`
+	// Listener, when set, is where other programs can ask it too, without TLS.
+	// It is closed with the directory.
+	Listener net.Listener `json:"-"`
+	// Password is that of cn=idp-ro and cn=idp-rw under ou=services of each
+	// network, for those programs; unset, nobody knows it.
+	Password secret.String `json:"-"`
 	// Now is the clock; nil for the system's. The cases of the fixtures are
 	// those of its day.
 	Now func() time.Time `json:"-"`
@@ -57,6 +64,9 @@ func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Dire
 		now = time.Now
 	}
 	services := fixtures.Services{Reader: secret.Random(22), Writer: secret.Random(22)}
+	if !c.Password.Empty() {
+		services = fixtures.Services{Reader: c.Password.Reveal(), Writer: c.Password.Reveal()}
+	}
 	server := ldapserver.New(ldapserver.ParseSchema(fixtures.Schema),
 		[]string{fixtures.ReaderDN(fixtures.UniversitySuffix), fixtures.ReaderDN(fixtures.SchoolSuffix)},
 		[]string{fixtures.WriterDN(fixtures.UniversitySuffix), fixtures.WriterDN(fixtures.SchoolSuffix)})
@@ -87,14 +97,17 @@ func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Dire
 		}
 		members = append(members, several.Named{Name: name, Directory: opened})
 	}
-	if len(members) == 1 {
-		return &embeddedDirectory{members[0].Directory.(examined), server}, nil
+	opened := members[0].Directory
+	if len(members) > 1 {
+		var err error
+		if opened, err = several.Join(members...); err != nil {
+			return nil, fmt.Errorf("fixtures: %w", err)
+		}
 	}
-	joined, err := several.Join(members...)
-	if err != nil {
-		return nil, fmt.Errorf("fixtures: %w", err)
+	if c.Listener != nil {
+		go func() { _ = server.Serve(c.Listener) }() // until it is closed
 	}
-	return &embeddedDirectory{joined.(examined), server}, nil
+	return &embeddedDirectory{opened.(examined), server, c.Listener}, nil
 }
 
 // examined is what packages ldap and several open.
@@ -117,9 +130,14 @@ type examined interface {
 // embeddedDirectory ends with its server.
 type embeddedDirectory struct {
 	examined
-	server *ldapserver.Server
+	server   *ldapserver.Server
+	listener net.Listener // nil: for this process only
 }
 
 func (d *embeddedDirectory) Close() error {
-	return errors.Join(d.examined.Close(), d.server.Close())
+	failures := []error{d.examined.Close()}
+	if d.listener != nil {
+		failures = append(failures, d.listener.Close())
+	}
+	return errors.Join(append(failures, d.server.Close())...)
 }

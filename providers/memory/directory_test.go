@@ -1,15 +1,19 @@
 package memory_test
 
 import (
+	"io"
+	"net"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/directory/directorytest"
+	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/providers/memory"
 	"github.com/loge-idp/loge/providers/memory/fixtures"
 
+	goldap "github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -90,5 +94,39 @@ func TestOneNetwork(t *testing.T) {
 		if !f.OK {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+// Other programs can be pointed at it.
+func TestListener(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	d, err := memory.DirectoryConfig{Listener: listener, Password: secret.New("known")}.Open(t.Context(), struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{fixtures.UniversitySuffix, fixtures.SchoolSuffix} {
+		conn, err := goldap.DialURL("ldap://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.Bind(fixtures.ReaderDN(suffix), "known"); err != nil {
+			t.Error(err)
+		}
+		found, err := conn.SearchWithPaging(goldap.NewSearchRequest("ou=people,"+suffix, goldap.ScopeSingleLevel, 0, 0, 0, false, "(objectClass=*)", []string{"uid"}, nil), 10)
+		if err != nil || len(found.Entries) < 22 {
+			t.Errorf("%s: %v", suffix, err)
+		}
+	}
+	if err := d.(io.Closer).Close(); err != nil {
+		t.Error(err)
+	}
+	if conn, err := net.Dial("tcp", address); err == nil {
+		conn.Close()
+		t.Error("still listens")
 	}
 }

@@ -97,7 +97,7 @@ func (t *tree) keepsName(o *object) error {
 		return err
 	}
 	for _, a := range parsed.RDNs[0].Attributes {
-		if t.schema.equals(t.schema.of(a.Type), o.values(a.Type), a.Value) != yes {
+		if t.schema.equals(a.Type, o.values(a.Type), a.Value) != yes {
 			return &failure{goldap.LDAPResultNotAllowedOnRDN, a.Type}
 		}
 	}
@@ -109,6 +109,9 @@ func (s *session) add(request *ber.Packet) result {
 		return forbidden
 	}
 	r := record{dn: text(part(request, 0))}
+	if !s.server.tree.hasParent(r.dn) {
+		return result{code: goldap.LDAPResultNoSuchObject, text: "there is nothing that it would be below"}
+	}
 	for _, a := range part(request, 1).Children {
 		for _, v := range part(a, 1).Children {
 			r.add(text(part(a, 0)), text(v))
@@ -155,7 +158,7 @@ func (s *session) rename(request *ber.Packet) result {
 			}
 		}
 		for _, a := range parsed.RDNs[0].Attributes {
-			if tree.schema.equals(tree.schema.of(a.Type), o.values(a.Type), a.Value) != yes {
+			if tree.schema.equals(a.Type, o.values(a.Type), a.Value) != yes {
 				o.set(a.Type, append(o.values(a.Type), a.Value))
 			}
 		}

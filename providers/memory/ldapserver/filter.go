@@ -52,7 +52,7 @@ func (s *Schema) evaluate(filter *ber.Packet, o *object) truth {
 	var matches func(stored string) bool
 	switch filter.Tag {
 	case goldap.FilterEqualityMatch, goldap.FilterApproxMatch:
-		return s.equals(s.of(name), o.values(name), value)
+		return s.equals(name, o.values(name), value)
 	case goldap.FilterGreaterOrEqual:
 		matches = func(stored string) bool { return s.compare(name, stored, value) >= 0 }
 	case goldap.FilterLessOrEqual:
@@ -68,8 +68,26 @@ func (s *Schema) evaluate(filter *ber.Packet, o *object) truth {
 	return no
 }
 
-// equals looks for a value among those stored, by one rule.
-func (s *Schema) equals(r rule, stored []string, value string) truth {
+// classes are those that a class of core and inetOrgPerson stands on: a program
+// that looks for a person finds an inetOrgPerson (RFC 4512 section 3.3).
+var classes = map[string][]string{
+	"inetorgperson":        {"organizationalPerson", "person"},
+	"organizationalperson": {"person"},
+}
+
+// equals looks for a value among those of an attribute.
+func (s *Schema) equals(name string, stored []string, value string) truth {
+	if strings.EqualFold(name, "objectClass") {
+		for _, class := range stored {
+			stored = append(stored[:len(stored):len(stored)], classes[strings.ToLower(class)]...)
+		}
+		stored = append(stored, "top")
+	}
+	return s.matches(s.of(name), stored, value)
+}
+
+// matches looks for a value among those stored, by one rule.
+func (s *Schema) matches(r rule, stored []string, value string) truth {
 	want, ok := s.prepare(r, value)
 	if !ok {
 		return undefined
@@ -146,11 +164,11 @@ func (s *Schema) extensible(filter *ber.Packet, o *object) truth {
 		return undefined
 	}
 	if ruleName == "" {
-		return s.equals(s.of(name), o.values(name), value)
+		return s.equals(name, o.values(name), value)
 	}
 	r, known := namedRules[ruleName]
 	if !known {
 		return undefined
 	}
-	return s.equals(r, o.values(name), value)
+	return s.matches(r, o.values(name), value)
 }

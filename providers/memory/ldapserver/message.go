@@ -57,6 +57,7 @@ var responses = map[ber.Tag]ber.Tag{
 	goldap.ApplicationDelRequest:      goldap.ApplicationDelResponse,
 	goldap.ApplicationModifyDNRequest: goldap.ApplicationModifyDNResponse,
 	goldap.ApplicationExtendedRequest: goldap.ApplicationExtendedResponse,
+	goldap.ApplicationCompareRequest:  goldap.ApplicationCompareResponse,
 }
 
 // result is an LDAPResult (RFC 4511 section 4.1.9); value is only for
@@ -96,18 +97,18 @@ func octetString(value string) *ber.Packet {
 	return ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, value, "")
 }
 
-// encode writes a search result entry with the attributes that were asked for
-// (RFC 4511 section 4.5.1.8).
-func (o *object) encode(id int64, wanted []string) []byte {
+// encode writes a search result entry with the attributes that were asked for,
+// or their names only (RFC 4511 sections 4.5.1.7 and 4.5.1.8).
+func (o *object) encode(id int64, wanted []string, typesOnly bool) []byte {
 	list := ber.NewSequence("")
 	for _, a := range o.attributes {
 		if len(wanted) == 0 || slices.Contains(wanted, "*") || asked(wanted, a.name) {
-			list.AppendChild(a.encode())
+			list.AppendChild(a.encode(typesOnly))
 		}
 	}
 	for _, a := range o.operational {
 		if slices.Contains(wanted, "+") || asked(wanted, a.name) {
-			list.AppendChild(a.encode())
+			list.AppendChild(a.encode(typesOnly))
 		}
 	}
 	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, goldap.ApplicationSearchResultEntry, nil, "")
@@ -120,10 +121,12 @@ func asked(wanted []string, name string) bool {
 	return slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, name) })
 }
 
-func (a attribute) encode() *ber.Packet {
+func (a attribute) encode(typeOnly bool) *ber.Packet {
 	values := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
-	for _, v := range a.values {
-		values.AppendChild(octetString(v))
+	if !typeOnly {
+		for _, v := range a.values {
+			values.AppendChild(octetString(v))
+		}
 	}
 	p := ber.NewSequence("")
 	p.AppendChild(octetString(a.name))

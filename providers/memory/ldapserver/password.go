@@ -54,16 +54,24 @@ func (s *session) passwordModify(value string) result {
 	if s.identity == "" || key != s.identity && !s.may(s.server.writers) {
 		return forbidden
 	}
+	var made string // RFC 3062 section 2: where none is chosen
 	if password == "" {
-		return result{code: goldap.LDAPResultUnwillingToPerform, text: "no password is made up here"}
+		password = rand.Text()
+		answer := ber.NewSequence("")
+		answer.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, password, ""))
+		made = string(answer.Bytes())
 	}
-	return outcome(s.server.tree.change(target, func(o *object) error {
+	changed := outcome(s.server.tree.change(target, func(o *object) error {
 		if old != "" && !o.passwordIs(old) {
 			return &failure{goldap.LDAPResultUnwillingToPerform, "the old password is another"}
 		}
 		o.passwords = []string{hash(password)}
 		return nil
 	}))
+	if changed.code == goldap.LDAPResultSuccess {
+		changed.value = made
+	}
+	return changed
 }
 
 // hash is OpenLDAP's {SSHA512}: enough for a directory that forgets

@@ -1,12 +1,13 @@
 // Package ldapserver is a small LDAP server inside a Go program: the
 // directory of the demo and of the tests.
 //
-// It speaks enough of RFC 4511 for a login service and for ldapsearch: simple
-// bind, search with every kind of filter and by pages (RFC 2696), modify, add, delete, rename,
-// Password Modify (RFC 3062) and Who am I (RFC 4532). It folds values as
-// OpenLDAP does. Nobody but the accounts it is told of reads or changes
-// anything, and no one reads a password. It keeps everything in memory, has no
-// TLS and no password policy: it is not for production.
+// It speaks enough of RFC 4511 for a login service and for the programs of
+// OpenLDAP: simple bind, search with every kind of filter and by pages (RFC
+// 2696), compare, modify, add, delete, rename, Password Modify (RFC 3062) and Who
+// am I (RFC 4532). It folds values as OpenLDAP does. The accounts it is told of
+// read and change entries; people read their own and change their password; no
+// one reads a password. It keeps everything in memory, has no TLS and no password
+// policy: it is not for production.
 package ldapserver
 
 import (
@@ -201,6 +202,7 @@ func (s *session) answer(message *ber.Packet) (out []byte, err error) {
 		goldap.ApplicationDelRequest:      s.del,
 		goldap.ApplicationModifyDNRequest: s.rename,
 		goldap.ApplicationExtendedRequest: s.extended,
+		goldap.ApplicationCompareRequest:  s.compare,
 	}
 	verb, ok := verbs[request.Tag]
 	if !ok {
@@ -211,6 +213,12 @@ func (s *session) answer(message *ber.Packet) (out []byte, err error) {
 
 // may reports whether the one who is bound is on a list.
 func (s *session) may(list map[string]bool) bool { return s.identity != "" && list[s.identity] }
+
+// reads reports whether the one who is bound may look at an entry, and at what
+// is below it: at any, or at their own, which has nothing below.
+func (s *session) reads(key string) bool {
+	return s.may(s.server.readers) || s.identity != "" && key == s.identity
+}
 
 // bind checks a password (RFC 4511 section 4.2). Whatever comes out, the
 // connection is first anonymous.
@@ -243,7 +251,7 @@ func (s *session) bind(request *ber.Packet) result {
 // search answers with the entries and the end (RFC 4511 section 4.5).
 func (s *session) search(id int64, request *ber.Packet, page *page) []byte {
 	base, scope, limit := text(part(request, 0)), number(part(request, 1)), number(part(request, 3))
-	filter := part(request, 6)
+	typesOnly, filter := number(part(request, 5)) != 0, part(request, 6)
 	var wanted []string
 	for _, a := range part(request, 7).Children {
 		wanted = append(wanted, text(a))
@@ -251,13 +259,13 @@ func (s *session) search(id int64, request *ber.Packet, page *page) []byte {
 	end := func(r result) []byte { return r.encode(id, goldap.ApplicationSearchResultDone) }
 	done := func(code uint16) []byte { return end(result{code: code}) }
 	if base == "" && scope == goldap.ScopeBaseObject {
-		return append(rootDSE.encode(id, wanted), done(0)...)
-	}
-	if !s.may(s.server.readers) {
-		return done(goldap.LDAPResultInsufficientAccessRights)
+		return append(s.server.tree.rootDSE().encode(id, wanted, typesOnly), done(0)...)
 	}
 	tree := s.server.tree
 	key, ok := tree.schema.nameKey(base)
+	if !s.reads(key) {
+		return done(goldap.LDAPResultInsufficientAccessRights)
+	}
 	if !ok {
 		return done(goldap.LDAPResultInvalidDNSyntax)
 	}
@@ -277,7 +285,7 @@ func (s *session) search(id int64, request *ber.Packet, page *page) []byte {
 			return append(out, end(result{control: page.reply(last)})...)
 		}
 		sent, last = sent+1, o.number
-		out = append(out, o.encode(id, wanted)...)
+		out = append(out, o.encode(id, wanted, typesOnly)...)
 	}
 	if page != nil {
 		return append(out, end(result{control: page.reply(0)})...)
@@ -285,10 +293,29 @@ func (s *session) search(id int64, request *ber.Packet, page *page) []byte {
 	return append(out, done(0)...)
 }
 
-// rootDSE is what anybody may ask of a server (RFC 4512 section 5.1).
-var rootDSE = &object{attributes: []attribute{
-	{"objectClass", []string{"top"}},
-	{"supportedLDAPVersion", []string{"3"}},
-	{"supportedExtension", []string{passwordModifyOID, whoAmIOID}},
-	{"supportedControl", []string{goldap.ControlTypePaging}},
-}}
+// compare tells whether an entry has a value (RFC 4511 section 4.10).
+func (s *session) compare(request *ber.Packet) result {
+	tree, assertion := s.server.tree, part(request, 1)
+	key, ok := tree.schema.nameKey(text(part(request, 0)))
+	name, value := text(part(assertion, 0)), text(part(assertion, 1))
+	if !s.reads(key) {
+		return forbidden
+	}
+	if !ok {
+		return result{code: goldap.LDAPResultInvalidDNSyntax}
+	}
+	o := tree.get(key)
+	switch {
+	case o == nil:
+		return result{code: goldap.LDAPResultNoSuchObject}
+	case o.values(name) == nil:
+		return result{code: goldap.LDAPResultNoSuchAttribute, text: name}
+	}
+	switch tree.schema.equals(name, o.values(name), value) {
+	case yes:
+		return result{code: goldap.LDAPResultCompareTrue}
+	case no:
+		return result{code: goldap.LDAPResultCompareFalse}
+	}
+	return result{code: goldap.LDAPResultInvalidAttributeSyntax, text: name}
+}

@@ -209,6 +209,32 @@ func (t *tree) remove(dn string) error {
 	return nil
 }
 
+// rootDSE is what anybody may ask of a server (RFC 4512 section 5.1).
+func (t *tree) rootDSE() *object {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var contexts []string
+	for _, key := range t.order {
+		if o := t.objects[key]; t.objects[o.parent] == nil {
+			contexts = append(contexts, o.dn)
+		}
+	}
+	return &object{attributes: []attribute{
+		{"objectClass", []string{"top"}},
+		{"namingContexts", contexts},
+		{"supportedLDAPVersion", []string{"3"}},
+		{"supportedExtension", []string{passwordModifyOID, whoAmIOID}},
+		{"supportedControl", []string{goldap.ControlTypePaging}},
+	}}
+}
+
+// hasParent reports whether an entry of this name would be below another one. A
+// name that is none has nowhere to go, and add says so.
+func (t *tree) hasParent(dn string) bool {
+	o := &object{dn: dn}
+	return t.place(o) != nil || t.get(o.parent) != nil
+}
+
 func (t *tree) hasChildren(key string) bool {
 	return slices.ContainsFunc(t.order, func(k string) bool { return t.objects[k].parent == key })
 }
