@@ -157,15 +157,11 @@ func (s *session) rename(request *ber.Packet) result {
 				}
 			}
 		}
-		for _, a := range parsed.RDNs[0].Attributes {
-			if tree.schema.equals(a.Type, o.values(a.Type), a.Value) != yes {
-				o.set(a.Type, append(o.values(a.Type), a.Value))
-			}
-		}
 		o.dn = rdn
 		if len(old.RDNs) > 1 {
 			o.dn += "," + (&goldap.DN{RDNs: old.RDNs[1:]}).String()
 		}
+		tree.named(o)
 		return tree.place(o)
 	}))
 }

@@ -145,6 +145,7 @@ func (t *tree) add(r record) error {
 		}
 		o.set(a.name, a.values)
 	}
+	t.named(o)
 	if o.values("entryUUID") == nil {
 		b := sha256.Sum256([]byte(o.key))
 		b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80 // version 8, RFC 9562
@@ -160,6 +161,20 @@ func (t *tree) add(r record) error {
 	t.objects[o.key] = o
 	t.order = append(t.order, o.key)
 	return nil
+}
+
+// named puts the values of an entry's own name among its attributes, which whoever
+// adds it may leave out (RFC 4511 section 4.7).
+func (t *tree) named(o *object) {
+	dn, err := goldap.ParseDN(o.dn)
+	if err != nil {
+		return // place took it, so it is one
+	}
+	for _, a := range dn.RDNs[0].Attributes {
+		if t.schema.equals(a.Type, o.values(a.Type), a.Value) != yes {
+			o.set(a.Type, append(o.values(a.Type), a.Value))
+		}
+	}
 }
 
 // change replaces an entry by what edit makes of a copy of it, or of nothing
