@@ -224,6 +224,52 @@ func TestHalfOpen_FLDAP02(t *testing.T) {
 	}
 }
 
+// A server that takes long over one search and answers others meanwhile is not
+// given up: what it was asked is not asked again.
+func TestSlowIsNotSilent(t *testing.T) {
+	var held, searches atomic.Int64
+	hold := make(chan struct{}, 1)
+	script := answers{
+		goldap.ApplicationBindRequest: bound,
+		goldap.ApplicationSearchRequest: func(id int64) []byte {
+			done := ends(goldap.ApplicationSearchResultDone, 0, "")
+			switch searches.Add(1) {
+			case 2:
+				held.Store(id)
+				hold <- struct{}{}
+				return []byte{}
+			case 3, 4:
+				return done(id)
+			}
+			if late := held.Swap(0); late != 0 {
+				return append(done(id), done(late)...)
+			}
+			return done(id)
+		},
+	}
+	config := networks[0].config()
+	config.URLs, config.Timeout = []string{startFake(t, script).url}, plugin.Duration(4*time.Second)
+	config.Pool.Searches = 1
+	d := open(t, config)
+	find := func() {
+		if _, err := d.Find(t.Context(), "nobody"); !errors.Is(err, directory.ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	find() // connects
+	var all sync.WaitGroup
+	all.Go(find)
+	<-hold
+	find()
+	time.Sleep(2200 * time.Millisecond) // more than half of the timeout
+	find()
+	find()
+	all.Wait()
+	if n := searches.Load(); n != 5 {
+		t.Errorf("%d searches were sent for 5", n)
+	}
+}
+
 func TestRefusedConnection_FLDAP01(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

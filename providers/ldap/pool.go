@@ -40,9 +40,17 @@ type conn struct {
 	born      time.Time
 	used      time.Time // when it was last in use; guarded by its pool
 
+	answers atomic.Int64
+
 	mu      sync.Mutex
 	users   int
 	retired bool
+}
+
+// answered notes that the server did.
+func (c *conn) answered() {
+	c.answers.Add(1)
+	c.at.answered()
 }
 
 // fresh reports whether a kept connection may be used once more. When a server
@@ -94,14 +102,22 @@ func (c *conn) retire() {
 // and is dead, a new one, one to another server.
 const tries = 3
 
-// share is the time that the first connection may take of an operation's: one
-// that was kept may have been forgotten on the way without a word, and an
-// address that accepts a connection need not answer.
-func (d *dialer) share(ctx context.Context, try int, kept bool) (context.Context, context.CancelFunc) {
-	if try == 1 && (kept || d.hasChoice()) {
-		return deadline(ctx, d.timeout/2)
+// share ends the first of the tries when half of the time is over and the
+// connection has answered nobody meanwhile: one that was kept may have been
+// forgotten on the way without a word, and an address that accepts a connection
+// need not answer. One that answers others is only slow.
+func (d *dialer) share(ctx context.Context, c *conn, try int, kept bool) (context.Context, context.CancelFunc) {
+	if try > 1 || !kept && !d.hasChoice() {
+		return ctx, func() {}
 	}
-	return ctx, func() {}
+	attempt, cancel := context.WithCancelCause(ctx)
+	before := c.answers.Load()
+	half := time.AfterFunc(d.timeout/2, func() {
+		if c.answers.Load() == before {
+			cancel(errNoAnswer)
+		}
+	})
+	return attempt, func() { half.Stop(); cancel(nil) }
 }
 
 // again reports whether an operation that a connection failed is tried on
@@ -179,7 +195,7 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 		if err != nil {
 			return nil, err
 		}
-		attempt, cancel := p.dialer.share(ctx, try, kept)
+		attempt, cancel := p.dialer.share(ctx, c, try, kept)
 		result, err := ask(attempt, p.dialer, "search", func() (*goldap.SearchResult, error) {
 			defer c.leave()
 			return c.Search(request)
@@ -188,7 +204,7 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 		cancel()
 		switch {
 		case err == nil, isAnswer(err):
-			c.at.answered()
+			c.answered()
 			return result, err
 		case callerLeft(ctx):
 			return nil, err
@@ -272,14 +288,14 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 			}
 			kept = false
 		}
-		attempt, cancel := p.dialer.share(ctx, try, kept)
+		attempt, cancel := p.dialer.share(ctx, c, try, kept)
 		p.dialer.observe("bind")
 		result, err := alone(attempt, c, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
 		silent := attempt.Err() != nil
 		cancel()
 		p.dialer.census.answered("bind", err)
 		if err == nil || isAnswer(err) {
-			c.at.answered()
+			c.answered()
 			p.push(c)
 			return result, err
 		}
