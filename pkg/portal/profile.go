@@ -35,6 +35,9 @@ type Field struct {
 	Pattern string `json:"pattern"`
 	// Required does not let it be emptied.
 	Required bool `json:"required"`
+	// Several lets it have several values: one a line, or as many of the choices
+	// as are wanted.
+	Several bool `json:"several"`
 	// Who sees the field: everybody, when it is left out.
 	Who account.Condition `json:"who,omitzero"`
 
@@ -50,8 +53,11 @@ type Choice struct {
 // Fields are those of an account page.
 type Fields []Field
 
-// maxValue is the most characters of a value.
-const maxValue = 500
+// maxValue is the most characters of a value, and maxValues the most values.
+const (
+	maxValue  = 500
+	maxValues = 50
+)
 
 var kinds = map[string]func(value string) bool{
 	"":       func(string) bool { return true },
@@ -115,11 +121,17 @@ func (p *Portal) Allow(fields Fields) error {
 	return nil
 }
 
-// takes reports whether somebody may write a value; the empty one removes it.
-func (f Field) takes(value string) bool {
+// takes reports whether somebody may write these values; none empties it.
+func (f Field) takes(values []string) bool {
+	most := 1
+	if f.Several {
+		most = maxValues
+	}
+	return len(values) <= most && (len(values) > 0 || !f.Required) && !slices.ContainsFunc(values, func(v string) bool { return !f.takesOne(v) })
+}
+
+func (f Field) takesOne(value string) bool {
 	switch {
-	case value == "":
-		return !f.Required
 	case utf8.RuneCountInString(value) > maxValue || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return false
 	case f.Type == "choice" && !slices.ContainsFunc(f.Choices, func(c Choice) bool { return c.Value == value }):
@@ -128,18 +140,16 @@ func (f Field) takes(value string) bool {
 	return kinds[f.Type](value) && (f.pattern == nil || f.pattern.MatchString(value))
 }
 
-// fieldsOf are the fields that an account has. One with several values is not
-// shown: what the others mean is not known here.
+// fieldsOf are the fields that an account has. One with several values that is
+// to have one is not shown: what the others mean is not known here.
 func (p *Portal) fieldsOf(a account.Account) (out []Field) {
 	for _, f := range p.fields {
-		if f.Who.Holds(a, p.now()) && len(a.Attributes[f.Attribute]) < 2 {
+		if f.Who.Holds(a, p.now()) && (f.Several || len(a.Attributes[f.Attribute]) < 2) {
 			out = append(out, f)
 		}
 	}
 	return out
 }
-
-func valueOf(a account.Account, f Field) string { return strings.Join(a.Attributes[f.Attribute], "") }
 
 // The names of a form's fields: what is wanted, and what was shown, so that a
 // change of somebody else's in the meantime is seen.
@@ -155,13 +165,15 @@ func (p *Portal) profile(w http.ResponseWriter, r *http.Request, s *session.Sess
 func (p *Portal) showProfile(w http.ResponseWriter, r *http.Request, s *session.Session, frame render.Frame) {
 	view := render.Profile{Frame: frame}
 	for _, f := range p.fieldsOf(s.Account) {
-		shown := render.ProfileField{Name: fieldValue + f.Attribute, Label: f.Label, Hint: f.Hint, Kind: or(f.Type, "text"), Value: valueOf(s.Account, f),
-			Was: fieldWas + f.Attribute, Before: valueOf(s.Account, f)}
-		if typed, ok := r.PostForm[shown.Name]; ok && frame.Alert != nil && frame.Alert.Key == render.AlertBadValue || render.SwitchesLanguage(r) {
-			shown.Value = strings.Join(typed, "")
+		on := s.Account.Attributes[f.Attribute]
+		shown := render.ProfileField{Name: fieldValue + f.Attribute, Label: f.Label, Hint: f.Hint, Kind: or(f.Type, "text"), Several: f.Several,
+			Was: fieldWas + f.Attribute, Before: strings.Join(on, "\n")}
+		if typed, ok := f.typed(r); ok && (frame.Alert != nil && frame.Alert.Key == render.AlertBadValue || render.SwitchesLanguage(r)) {
+			on = typed
 		}
+		shown.Value = strings.Join(on, "\n")
 		for _, c := range f.Choices {
-			shown.Choices = append(shown.Choices, render.ProfileChoice{Value: c.Value, Label: c.Label})
+			shown.Choices = append(shown.Choices, render.ProfileChoice{Value: c.Value, Label: c.Label, Chosen: slices.Contains(on, c.Value)})
 		}
 		view.Fields = append(view.Fields, shown)
 	}
@@ -175,7 +187,7 @@ func (p *Portal) postProfile(w http.ResponseWriter, r *http.Request, s *session.
 	}
 	fields := p.fieldsOf(s.Account)
 	for _, f := range fields {
-		if value := strings.TrimSpace(r.PostFormValue(fieldValue + f.Attribute)); r.PostForm.Has(fieldValue+f.Attribute) && !f.takes(value) {
+		if typed, ok := f.typed(r); ok && !f.takes(typed) {
 			p.profileAlert(w, r, s, render.Alert{Key: render.AlertBadValue, Field: fieldValue + f.Attribute})
 			return
 		}
@@ -207,11 +219,12 @@ func (p *Portal) edit(r *http.Request, s *session.Session, fields []Field) error
 		return errors.New("portal: this directory cannot be changed") // Allow has seen to it
 	}
 	for _, f := range fields {
-		was, wanted := r.PostFormValue(fieldWas+f.Attribute), strings.TrimSpace(r.PostFormValue(fieldValue+f.Attribute))
-		if !r.PostForm.Has(fieldValue+f.Attribute) || was == wanted {
+		was := lines(r.PostForm[fieldWas+f.Attribute])
+		wanted, ok := f.typed(r)
+		if !ok || slices.Equal(was, wanted) {
 			continue
 		}
-		err := editor.Edit(r.Context(), s.Account.ID, f.Attribute, values(was), values(wanted))
+		err := editor.Edit(r.Context(), s.Account.ID, f.Attribute, was, wanted)
 		result := "ok"
 		if err != nil {
 			result = "failed"
@@ -225,9 +238,19 @@ func (p *Portal) edit(r *http.Request, s *session.Session, fields []Field) error
 	return nil
 }
 
-func values(text string) []string {
-	if text == "" {
-		return nil
+// typed are the values that a form brings, and whether it has the field: of boxes
+// none of which is ticked it brings only what was shown.
+func (f Field) typed(r *http.Request) ([]string, bool) {
+	given := r.PostForm[fieldValue+f.Attribute]
+	return lines(given), given != nil || f.Several && r.PostForm.Has(fieldWas+f.Attribute)
+}
+
+// lines are the lines of texts that say something, each once.
+func lines(texts []string) (out []string) {
+	for line := range strings.Lines(strings.Join(texts, "\n")) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(out, line) {
+			out = append(out, line)
+		}
 	}
-	return []string{text}
+	return out
 }

@@ -17,6 +17,42 @@ import (
 	"github.com/loge-idp/loge/pkg/render"
 )
 
+// An attribute of several values is shown whole and written whole: lines of a
+// text, boxes of a choice, each value checked like a single one.
+func TestProfileOfSeveralValues(t *testing.T) {
+	h := open(t)
+	d := h.editing()
+	if err := h.portal.Allow(portal.Fields{
+		{Attribute: "forward", Label: name, Type: "email", Several: true},
+		{Attribute: "lists", Label: name, Type: "choice", Several: true, Choices: []portal.Choice{{Value: "news", Label: name}, {Value: "jobs", Label: name}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d.change("alice", func(a *account.Account) {
+		a.Attributes = map[string][]string{"forward": {"a@home.example", "b@home.example"}}
+	})
+	b := h.browser()
+	b.signIn("alice")
+	b.get("/account/data").is(t, http.StatusOK).has(t, "a@home.example\nb@home.example</textarea>", `type="checkbox"`)
+	const before = "a@home.example\r\nb@home.example"
+	b.post("/account/data", "was-forward", before, "value-forward", "a@home.example\r\nnobody").is(t, http.StatusUnprocessableEntity).has(t, "a@home.example\nnobody</textarea>")
+	b.post("/account/data", "was-forward", before, "value-forward", strings.Repeat("a@home.example\n", 2)+"c@home.example\r\n\r\n").is(t, http.StatusSeeOther)
+	if got := d.of("alice").Attributes["forward"]; !slices.Equal(got, []string{"a@home.example", "c@home.example"}) {
+		t.Fatalf("written: %q", got)
+	}
+	d.change("alice", func(a *account.Account) { a.Attributes = nil })
+	b.post("/account/data", "was-lists", "", "value-lists", "news", "value-lists", "everything").is(t, http.StatusUnprocessableEntity)
+	b.post("/account/data", "was-lists", "", "value-lists", "news", "value-lists", "jobs").is(t, http.StatusSeeOther)
+	if got := d.of("alice").Attributes["lists"]; !slices.Equal(got, []string{"news", "jobs"}) {
+		t.Fatalf("written: %q", got)
+	}
+	b.get("/account/data").has(t, `value="news" checked`)
+	b.post("/account/data", "was-lists", "news\r\njobs").is(t, http.StatusSeeOther)
+	if got := d.of("alice").Attributes["lists"]; len(got) != 0 {
+		t.Errorf("emptied: %q", got)
+	}
+}
+
 var name = render.Text{"fr": "Redirection", "en": "Forward"}
 
 // People change what the site allows, of the kind it says, and never over what

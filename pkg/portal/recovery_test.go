@@ -348,7 +348,8 @@ func TestLinksThatHaveEnded(t *testing.T) {
 	gone(first, "plus récent")
 	b.leads(b.get(second), "/recover/link")
 	b.leads(b.post("/recover/link"), "/recover/password")
-	gone(second, "déjà servi")
+	gone(second, "rien n’a encore changé")
+	b.leads(b.leads(b.get(second), "/recover/link"), "/recover/password").is(t, http.StatusOK) // where it was opened
 	for _, none := range []string{issuer + "/recover/link?t=nonsense", first[:len(first)-1] + "-", issuer + "/recover/link?t=" + strings.Repeat("x", 5000)} {
 		gone(none)
 		again(none, "/recover")
@@ -356,9 +357,12 @@ func TestLinksThatHaveEnded(t *testing.T) {
 	again(second, "/recover/sent")
 	third, _ := h.next()
 	h.settled()
-	gone(second, "déjà servi")
+	gone(second, "plus récent")
 	b.leads(b.get(third), "/recover/link").is(t, http.StatusOK)
 	b.leads(b.post("/recover/link"), "/recover/password").has(t, "alice")
+	b.leads(b.post("/recover/password", "password", newPassword), "/recover/done?purpose=reset")
+	h.settled()
+	gone(third, "déjà servi", "a changé à ce moment-là")
 
 	b.leads(b.post("/activate", "username", "newby"), "/recover/sent")
 	old, _ := h.next()

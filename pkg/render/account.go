@@ -111,7 +111,10 @@ type ProfileField struct {
 	Label Text
 	Hint  Text
 	Kind  string // "text", "email", "url", "phone" or "choice"
-	Value string
+	// Several lets it have several values: of a choice as many as are wanted,
+	// else one a line.
+	Several bool
+	Value   string
 	// Was is the name of the hidden field that brings Before back: what the
 	// directory had when the page was shown.
 	Was, Before string
@@ -120,8 +123,9 @@ type ProfileField struct {
 
 // ProfileChoice is one value of a choice.
 type ProfileChoice struct {
-	Value string
-	Label Text
+	Value  string
+	Label  Text
+	Chosen bool
 }
 
 // Extend asks for an account to last longer. It posts why.

@@ -156,8 +156,12 @@ func samples() []sample {
 		{"account-contacts-sent", render.Contacts{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadCode, Field: "code"}), On: []render.DeskContact{{Text: "elodie@example.org"}}, Sent: true, ValidUntil: later}},
 		{"account-data", render.Profile{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadValue, Field: "value-labeledURI"}), Fields: []render.ProfileField{
 			{Name: "value-labeledURI", Was: "was-labeledURI", Label: render.Text{"fr": "Page personnelle", "en": "Home page"}, Kind: "url", Value: "nowhere"},
-			{Name: "value-listeRouge", Was: "was-listeRouge", Label: render.Text{"": "Annuaire"}, Hint: render.Text{"": "qui vous y trouve"}, Kind: "choice", Value: "a", Before: "a",
-				Choices: []render.ProfileChoice{{Value: "a", Label: render.Text{"fr": "Tous", "en": "All"}}, {Value: "b", Label: render.Text{"fr": "Personne", "en": "Nobody"}}}}}}},
+			{Name: "value-listeRouge", Was: "was-listeRouge", Label: render.Text{"": "Annuaire"}, Hint: render.Text{"": "qui vous y trouve"}, Kind: "choice", Before: "a",
+				Choices: []render.ProfileChoice{{Value: "a", Label: render.Text{"fr": "Tous", "en": "All"}, Chosen: true}, {Value: "b", Label: render.Text{"fr": "Personne", "en": "Nobody"}}}}}}},
+		{"account-data-several", render.Profile{Frame: render.Frame{NoDoors: true}, Fields: []render.ProfileField{
+			{Name: "value-forward", Was: "was-forward", Label: render.Text{"fr": "Redirection", "en": "Forward to"}, Kind: "email", Several: true, Value: "a@home.example\nb@home.example"},
+			{Name: "value-lists", Was: "was-lists", Label: render.Text{"fr": "Listes", "en": "Lists"}, Kind: "choice", Several: true,
+				Choices: []render.ProfileChoice{{Value: "a", Label: render.Text{"fr": "Emplois", "en": "Jobs"}, Chosen: true}, {Value: "b", Label: render.Text{"fr": "Sport", "en": "Sports"}}}}}}},
 		{"account-data-none", render.Profile{Frame: render.Frame{NoDoors: true}}},
 		{"account-establishment", render.Establishment{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertConflict}), Current: "CLG Rosa Parks",
 			Others: []render.Choice{{Value: "0990011Z", Name: "LPO Simone Veil"}, {Value: "0990012A", Name: "LP des Métiers"}}}},
