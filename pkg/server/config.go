@@ -61,6 +61,7 @@ type Config struct {
 	Applications []Application `json:"applications"`
 	Recovery     Recovery      `json:"recovery"`
 	Session      Session       `json:"session"`
+	Login        Login         `json:"login"`
 	Desk         Desk          `json:"desk"`
 	// Steps stand between credentials and entering.
 	Steps portal.Steps `json:"steps"`
@@ -117,6 +118,14 @@ type Session struct {
 	Idle     plugin.Duration `json:"idle"`     // without being used; default 2h
 	Life     plugin.Duration `json:"life"`     // whatever its use; default 12h
 	Remember plugin.Duration `json:"remember"` // "stay signed in"; default 30 days
+}
+
+// Login is how credentials are asked for.
+type Login struct {
+	// Floor is the least duration of a wrong answer, so that whether an account
+	// exists cannot be told by the clock: longer than the directory takes to
+	// refuse a password; default 300 ms.
+	Floor plugin.Duration `json:"floor"`
 }
 
 // Load reads a configuration file in YAML. An error is one line with the

@@ -100,7 +100,7 @@ func (o *opening) pages() (*render.Pages, error) {
 }
 
 func (o *opening) directory(ctx context.Context) (directory.Directory, error) {
-	d, err := o.plugins.Directories.Open(ctx, o.config.Directory, struct{}{})
+	d, err := o.plugins.Directories.Open(ctx, o.config.Directory, directory.Env{Mobile: o.config.SMSLimits.Mobile})
 	if err != nil {
 		return nil, o.config.source.at("directory", err)
 	}
@@ -246,6 +246,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	pages.Login = &login.Flow{
 		Directory: p.directory, Sessions: sessions, Keys: p.keys.Ring, Cookies: cookies, Pages: pages, Audit: trail,
 		Limits: login.DefaultLimits(), Base: p.pages.URL(""), Resume: http.HandlerFunc(mux.Again),
+		Floor: time.Duration(o.config.Login.Floor),
 	}
 	if pages.Recovery, err = o.recovery(ctx, p, sessions, post, trail); err != nil {
 		return nil, err

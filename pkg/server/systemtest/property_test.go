@@ -182,12 +182,13 @@ func (a *attacker) siege(t *testing.T) (directory.Directory, *node) {
 		t.Fatal(err)
 	}
 	config.Keys, config.Proxies = material, []string{"127.0.0.1/32"}
+	config.Login.Floor = 1 // hundreds of moves are wrong
 	plugins := embedded(t)
 	s, err := server.Open(t.Context(), config, plugins, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	people, err := plugins.Directories.Open(t.Context(), config.Directory, struct{}{})
+	people, err := plugins.Directories.Open(t.Context(), config.Directory, directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
