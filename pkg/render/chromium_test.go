@@ -80,13 +80,14 @@ const probe = `new Promise(done => requestAnimationFrame(() => requestAnimationF
 	const name = e => e.outerHTML.slice(0, 90);
 	const seen = e => !e.closest("[aria-hidden]") && !e.classList.contains("skip") && e.getClientRects().length > 0;
 	const loads = [performance.getEntriesByType("navigation")[0], ...performance.getEntriesByType("resource")];
+	all("details").forEach(e => e.open = true);
 	const wide = () => all("body *").filter(e => e.getBoundingClientRect().right > innerWidth).map(name);
 	const found = {
 		Lang: document.documentElement.lang, Title: document.title,
 		H1: all("h1").length, Main: all("main#content").length,
 		Wide: wide(),
 		Unlabelled: all("input:not([type=hidden])").filter(e => e.labels.length != 1 || !e.labels[0].innerText.trim()).map(name),
-		Small: all("a, button").filter(e => seen(e) && e.getBoundingClientRect().height < 40 && getComputedStyle(e).display != "inline").map(name),
+		Small: all("a, button, summary").filter(e => seen(e) && e.getBoundingClientRect().height < 40 && getComputedStyle(e).display != "inline").map(name),
 		Violations: window.violations, Requests: loads.length,
 		Bytes: loads.reduce((sum, e) => sum + e.transferSize, 0),
 		Focused: document.activeElement.id,

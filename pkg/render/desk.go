@@ -47,7 +47,9 @@ type DeskPerson struct {
 	CodeSent      bool
 	ContactSent   bool
 	Match         string    // two digits to say, while a link is out that asks for them
-	Acts          []DeskAct // that may be done
+	Acts          []DeskAct // that may be done, by one press
+	Corrects      bool      // rescue addresses may be corrected
+	Freezes       bool      // and be frozen
 	Denied        []DeskAct // that may not, and why
 	Reasons       []string  // desk.reason.<reason>
 }
@@ -247,6 +249,7 @@ const (
 	AlertDeskDone         AlertKey = "desk_done"
 	AlertDeskVerified     AlertKey = "desk_verified"
 	AlertDeskSent         AlertKey = "desk_sent"
+	AlertDeskLinked       AlertKey = "desk_linked"
 	AlertDeskWrong        AlertKey = "desk_wrong"
 	AlertDeskTooMany      AlertKey = "desk_too_many"
 	AlertDeskNoContact    AlertKey = "desk_no_contact"
@@ -267,7 +270,7 @@ const (
 
 func deskKeys() []string {
 	var keys []string
-	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
+	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
 		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskVoid, AlertDeskNotAsked, AlertDeskEndElsewhere,
 		AlertDeskGranted, AlertDeskRefused} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")

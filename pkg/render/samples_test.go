@@ -205,14 +205,14 @@ func deskSamples(alert func(render.Frame, render.Alert) render.Frame) []sample {
 	reasons := []string{"forgotten", "first", "locked", "moved", "abused", "other"}
 	person := render.DeskPerson{Frame: render.Frame{NoDoors: true, Action: "/desk/person/a"}, Name: "Élodie Lefèvre", Login: "elefevre", Status: "active",
 		Ends: tuesday.AddDate(1, 0, 0), Next: "resend", Contacts: contacts, Facts: true, Reasons: reasons,
-		Acts:   []render.DeskAct{{Act: "resend", Why: "next"}, {Act: "vouch"}, {Act: "contact"}, {Act: "cancel"}, {Act: "freeze"}, {Act: "thaw"}},
+		Acts:   []render.DeskAct{{Act: "resend", Why: "next"}, {Act: "vouch"}, {Act: "cancel"}}, Corrects: true, Freezes: true,
 		Denied: []render.DeskAct{{Act: "end", Why: "scope"}},
 		Events: []render.DeskEvent{{At: tuesday, Result: "sent", To: "e••••@e••••", Fate: "open"}, {At: tuesday.Add(-50 * time.Hour), Result: "changed"}}}
 	asking, verified, locked := person, person, person
 	asking.Frame.Alert, asking.CodeSent, asking.Match = &render.Alert{Key: render.AlertDeskSent, Good: true}, true, "47"
 	verified.VerifiedBy, verified.VerifiedUntil, verified.ContactSent = "match", tuesday.Add(15*time.Minute), true
 	locked.Status, locked.Reason, locked.Next, locked.Contacts, locked.Events, locked.Ends = "locked", render.ReasonAdministrative, "decided", nil, nil, time.Time{}
-	locked.Acts, locked.Denied = nil, []render.DeskAct{{Act: "decide", Why: "scope"}, {Act: "vouch", Why: "state"}}
+	locked.Acts, locked.Corrects, locked.Denied = nil, false, []render.DeskAct{{Act: "decide", Why: "scope"}, {Act: "vouch", Why: "state"}}
 	lists := render.DeskLists{Frame: plain, Populations: []render.DeskPopulation{{Key: "a", Label: "Vie scolaire 0990011Z"}, {Key: "b", Label: "Vie scolaire 0990012A"}},
 		Of: "b", Group: "3E2", Where: "eduPersonAffiliation = student; alum", Logins: "elefevre", Except: "jdupont", Letters: true, Campaigns: true, Freezes: true}
 	counted, wrong := lists, lists

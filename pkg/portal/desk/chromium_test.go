@@ -35,9 +35,10 @@ func live(t *testing.T) (*school, string) {
 const probe = `(() => {
 	const all = q => [...document.querySelectorAll(q)], name = e => e.outerHTML.slice(0, 90);
 	const wide = () => all("body *").filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => "wide " + name(e));
+	all("details").forEach(e => e.open = true);
 	const faults = [...wide(),
 		...all("input:not([type=hidden]), select, textarea").filter(e => e.labels.length != 1 || !e.labels[0].innerText.trim()).map(e => "no label " + name(e)),
-		...all("a, button").filter(e => !e.closest("[aria-hidden]") && !e.matches(".skip, .off") && e.getClientRects().length && e.getBoundingClientRect().height < 40 && getComputedStyle(e).display != "inline").map(e => "small " + name(e))];
+		...all("a, button, summary").filter(e => !e.closest("[aria-hidden]") && !e.matches(".skip, .off") && e.getClientRects().length && e.getBoundingClientRect().height < 40 && getComputedStyle(e).display != "inline").map(e => "small " + name(e))];
 	if (all("h1").length != 1) faults.push("h1");
 	document.documentElement.style.fontSize = "200%";
 	return [...faults, ...wide()];
@@ -121,8 +122,26 @@ func TestDeskInChromium(t *testing.T) {
 	place := evaluate("location.pathname")
 	look("desk-person", place)
 	do(chromedp.Navigate(base + place + "?lang=fr"))
+	press("summary", " ")
+	press(`form:has([value="match"]) button`, kb.Enter)
+	page("Dites ces deux chiffres")
+	look("desk-match", place)
+	said := evaluate(`document.querySelector("#match").innerText`)
+	do(chromedp.Navigate(base + callLink.FindString(s.next("legoff@example.org").Text)))
+	look("call", "/help/call")
+	do(chromedp.Navigate(base + "/help/call?lang=fr"))
+	press("#digits", said+kb.Enter)
+	page("C’est confirmé")
+	do(chromedp.Navigate(base + place + "?lang=fr"))
+	page("La personne a tapé vos deux chiffres")
+	press(`button[value="forget"]`, kb.Enter)
 	press(`button[value="card"]`, kb.Enter)
 	page("Identité vérifiée")
+	press("summary", " ")
+	press(`button[value="freeze"]`, kb.Enter)
+	page("gelée")
+	press("summary", " ")
+	press(`button[value="thaw"]`, kb.Enter)
 	look("desk-verified", place)
 	do(chromedp.Navigate(base + place + "?lang=fr"))
 	press(`button[value="vouch"]`, kb.Enter)

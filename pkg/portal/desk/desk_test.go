@@ -116,7 +116,7 @@ func TestHandles(t *testing.T) {
 	sophie, helene := s.as("sophie.dubois-garin"), s.as("helene.roy")
 	place := helene.place("tom.legoff")
 	helene.get(place).is(t, 200)
-	sophie.get(place).is(t, 403, "Vos droits ne vont pas jusque là")
+	sophie.get(place).is(t, 403, "Vos droits ne vont pas jusque-là")
 	sophie.post(place, "do", "card").is(t, 403)
 	helene.get("/desk/person/tom.legoff").is(t, 403)
 	if got := strings.Count(s.log.String(), "result=denied_scope"); got != 3 {

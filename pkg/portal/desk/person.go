@@ -19,7 +19,7 @@ import (
 
 // news is what a page says after a form was answered, by the name that the
 // redirect gives it.
-var news = map[string]render.AlertKey{"done": render.AlertDeskDone, "verified": render.AlertDeskVerified, "sent": render.AlertDeskSent}
+var news = map[string]render.AlertKey{"done": render.AlertDeskDone, "verified": render.AlertDeskVerified, "sent": render.AlertDeskSent, "linked": render.AlertDeskLinked}
 
 func (p *Pages) person(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	var alert *render.Alert
@@ -60,6 +60,10 @@ func personView(who operator.Person) render.DeskPerson {
 		var denied operator.Denied
 		switch do := (render.DeskAct{Act: string(act)}); {
 		case !known, errors.As(why, &denied) && !asked(act, a):
+		case why == nil && act == operator.ActContact:
+			view.Corrects = true
+		case why == nil && (act == operator.ActFreeze || act == operator.ActThaw):
+			view.Freezes = true
 		case denied != "":
 			view.Denied = append(view.Denied, render.DeskAct{Act: do.Act, Why: string(denied)})
 		case string(who.Next) == do.Act:
@@ -109,7 +113,7 @@ func (p *Pages) does(do string) answer {
 			return "sent", p.Desk.SendCode(ctx, c, index(r, "contact"))
 		},
 		"match": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
-			return "sent", p.Desk.SendMatch(ctx, c, index(r, "contact"))
+			return "linked", p.Desk.SendMatch(ctx, c, index(r, "contact"))
 		},
 		"code": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
 			return "verified", p.Desk.ReadBack(ctx, c, r.PostFormValue("code"))
