@@ -48,7 +48,8 @@ func (x *examination) say(ok bool, what, mend string) bool {
 	if ok {
 		mend = ""
 	}
-	mend = strings.TrimRight(strings.ReplaceAll(mend, "\n", "; "), ": ") // where a server said nothing more
+	mend = strings.TrimPrefix(strings.ReplaceAll(mend, "\n", "; "), "ldap: ")
+	mend = strings.TrimRight(mend, ": ") // where a server said nothing more
 	x.report = append(x.report, directory.Finding{OK: ok, What: what, Mend: mend})
 	return ok
 }
@@ -195,9 +196,9 @@ func (k *desk) notEffective(attributes []string) []string {
 
 // Of a look-up without an index, which reads every entry.
 const (
-	slowLookup  = 5 * time.Millisecond
-	slowerThan  = 10 // times the reading of one entry
-	lookupTries = 3  // of which the fastest counts
+	slowLookup  = time.Millisecond
+	slowerThan  = 8 // times the reading of one entry
+	lookupTries = 5 // of which the fastest counts
 )
 
 // indexed says which look-ups make the server read every entry. That can only
