@@ -123,19 +123,16 @@ type lookedAt struct {
 	into *directory.Directory
 }
 
-func (c *lookedAt) Open(ctx context.Context, env struct{}) (d directory.Directory, err error) {
+func (c *lookedAt) Open(ctx context.Context, env directory.Env) (d directory.Directory, err error) {
 	*c.into, err = c.Config.Open(ctx, env)
 	return *c.into, err
 }
 
-// keptStore is a store that can be looked into.
-type keptStore struct {
-	memory.StoreConfig
-	into *store.Store
-}
+// keptStore is a store that can be looked into, and whose time stands still.
+type keptStore struct{ into **memory.FakeTimeStore }
 
-func (c *keptStore) Open(ctx context.Context, env struct{}) (s store.Store, err error) {
-	*c.into, err = c.StoreConfig.Open(ctx, env)
+func (c *keptStore) Open(context.Context, struct{}) (s store.Store, err error) {
+	*c.into, err = memory.NewFakeTimeStore(fixtures.Clock, nil)
 	return *c.into, err
 }
 
@@ -144,7 +141,7 @@ type valmont struct {
 	peopleNetwork
 	*node
 	directory directory.Directory
-	store     store.Store
+	store     *memory.FakeTimeStore
 	post      *mailtest.Server
 	phones    *phones
 }
@@ -167,8 +164,8 @@ func (p peopleNetwork) open(t *testing.T, dial ldap.Config) *valmont {
 	}
 	dial.Now = func() time.Time { return fixtures.Clock }
 	plugins := standard.Plugins()
-	plugins.Directories["ldap"] = func() plugin.Config[directory.Directory, struct{}] { return &lookedAt{dial, &h.directory} }
-	plugins.Stores["memory"] = func() plugin.Config[store.Store, struct{}] { return &keptStore{into: &h.store} }
+	plugins.Directories["ldap"] = func() plugin.Config[directory.Directory, directory.Env] { return &lookedAt{dial, &h.directory} }
+	plugins.Stores["memory"] = func() plugin.Config[store.Store, struct{}] { return &keptStore{&h.store} }
 	config, err := server.Load(file)
 	if err != nil {
 		t.Fatal(err)
