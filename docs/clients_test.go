@@ -25,13 +25,13 @@ var (
 // nobody is a directory that no page asks anything of.
 type nobody struct{ directory.Directory }
 
-func (n *nobody) Open(context.Context, struct{}) (directory.Directory, error) { return n, nil }
+func (n *nobody) Open(context.Context, directory.Env) (directory.Directory, error) { return n, nil }
 
 // A page shows no key that the server does not know, and no value that it
 // refuses: each block in YAML is part of a configuration that opens.
 func TestPagesOpen(t *testing.T) {
 	plugins := standard.Plugins()
-	plugins.Directories["nobody"] = func() plugin.Config[directory.Directory, struct{}] { return &nobody{} }
+	plugins.Directories["nobody"] = func() plugin.Config[directory.Directory, directory.Env] { return &nobody{} }
 	dir := t.TempDir()
 	if err := server.NewKeys(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)

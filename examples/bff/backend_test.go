@@ -48,7 +48,7 @@ func start(t *testing.T) (loge, application string) {
 		t.Fatal(err)
 	}
 	plugins := standard.Plugins()
-	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }
+	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, directory.Env] { return &memory.DirectoryConfig{} }
 	opened, err := server.Open(t.Context(), server.Config{
 		Issuer: urls[0], KeyMaterial: keys,
 		Site:      render.Site{Name: render.Text{"fr": "Valmont", "en": "Valmont"}, Account: render.Text{"fr": "de l’université", "en": "university"}},

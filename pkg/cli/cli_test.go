@@ -257,6 +257,6 @@ func TestVersionAndHelp(t *testing.T) {
 // everybody knows: a server must not have it.
 func plugins() server.Plugins {
 	p := standard.Plugins()
-	p.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }
+	p.Directories["memory"] = func() plugin.Config[directory.Directory, directory.Env] { return &memory.DirectoryConfig{} }
 	return p
 }

@@ -9,6 +9,14 @@ import (
 	"github.com/loge-idp/loge/pkg/secret"
 )
 
+// Env is what the site gives to its directory when it is opened.
+type Env struct {
+	// Mobile turns a number as it is written in the directory into E.164, by
+	// the site's own plan (sms.Plan); nil is that of France. An error: no text
+	// message goes there.
+	Mobile func(written string) (string, error)
+}
+
 // What a directory answers. Errors of a plugin wrap one of these;
 // anything else is a fault to be logged. No error holds a password.
 var (

@@ -59,7 +59,7 @@ func openOn(t testing.TB, d directory.Directory, kept store.Store) (w world) {
 	must(err)
 	t.Cleanup(func() { _ = w.store.Close() })
 	if d == nil {
-		d, err = memory.DirectoryConfig{Fixtures: []string{"school"}, Now: w.store.Now}.Open(t.Context(), struct{}{})
+		d, err = memory.DirectoryConfig{Fixtures: []string{"school"}, Now: w.store.Now}.Open(t.Context(), directory.Env{})
 		must(err)
 		t.Cleanup(func() { _ = d.(io.Closer).Close() })
 	}
@@ -379,6 +379,85 @@ func TestBatches(t *testing.T) {
 	if all, err := w.press.Batches(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("%v, %v", all, err)
 	}
+}
+
+// R64: letters are sorted by class as people count, then by family name.
+func TestOrder(t *testing.T) {
+	d := &crowd{n: 60}
+	w := open(t, d)
+	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := w.press.Print(t.Context(), &out, letters.Order{To: to, Format: letters.CSV}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, row := range rows[1:] {
+		got = append(got, row[0]+" "+row[2])
+	}
+	for class := range 30 {
+		want = append(want, fmt.Sprintf("3E%d eleve%04d", class, class), fmt.Sprintf("3E%d eleve%04d", class, class+30))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// R64: memory is flat: while ten times as many letters are printed as before, 400
+// bytes at the most stay of each, in the file's table and nowhere else.
+func TestFlat(t *testing.T) {
+	const few, many = 100, 1000
+	for _, format := range []letters.Format{letters.PDF, letters.HTML, letters.CSV} {
+		d := &crowd{n: many}
+		w := openOn(t, d, forgetful{})
+		w.press.Recovery.Audit = audit.Log{Logger: slog.New(slog.DiscardHandler)}
+		to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+		if err != nil {
+			t.Fatal(err)
+		}
+		inUse := func() int {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int(m.HeapAlloc)
+		}
+		printed, early, late := 0, 0, 0
+		done, err := w.press.Print(t.Context(), io.Discard, letters.Order{To: to, Format: format, Progress: func() {
+			switch printed++; printed {
+			case few:
+				early = inUse()
+			case many:
+				late = inUse()
+			}
+		}})
+		if err != nil || done.Codes != many {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		if stays := (late - early) / (many - few); stays > 400 {
+			t.Errorf("%s: %d bytes stay of a letter: %d after %d, %d after %d", format, stays, early, few, late, many)
+		}
+	}
+}
+
+// forgetful is a store that keeps nothing, so that what grows is not its own.
+type forgetful struct{}
+
+func (forgetful) Do(_ context.Context, ops ...store.Op) error {
+	for _, op := range ops {
+		switch op := op.(type) {
+		case *store.Create:
+			op.Created = true
+		case *store.Read:
+			op.Fields = store.Fields{"there": "yes"}
+		}
+	}
+	return nil
 }
 
 // A name is no formula of a spreadsheet (CWE-1236).

@@ -21,7 +21,7 @@ import (
 func TestGrant(t *testing.T) {
 	for name, networks := range map[string][]string{"one": {"university"}, "several": nil} {
 		t.Run(name, func(t *testing.T) {
-			opened, err := memory.DirectoryConfig{Fixtures: networks, Now: func() time.Time { return fixtures.Clock }}.Open(t.Context(), struct{}{})
+			opened, err := memory.DirectoryConfig{Fixtures: networks, Now: func() time.Time { return fixtures.Clock }}.Open(t.Context(), directory.Env{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestALifeInGrace(t *testing.T) {
 		{Who: account.Condition{Attribute: "eduPersonAffiliation", In: []string{"student"}}, Months: 12},
 		{Who: account.Condition{Attribute: "eduPersonAffiliation", In: []string{"affiliate"}}, Months: 3, Renewable: true},
 	}
-	opened, err := memory.DirectoryConfig{Fixtures: []string{"university"}, Now: h.clock.Now}.Open(t.Context(), struct{}{})
+	opened, err := memory.DirectoryConfig{Fixtures: []string{"university"}, Now: h.clock.Now}.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func (h *house) days(n int) { h.clock.Advance(time.Duration(n) * 24 * time.Hour)
 // the year; U11's end is past; U20 arrives, which is no end.
 func TestRemindersOfTheUniversity(t *testing.T) {
 	now := fixtures.Clock
-	dir, err := memory.DirectoryConfig{Fixtures: []string{"university"}, Now: func() time.Time { return now }}.Open(t.Context(), struct{}{})
+	dir, err := memory.DirectoryConfig{Fixtures: []string{"university"}, Now: func() time.Time { return now }}.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

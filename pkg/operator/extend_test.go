@@ -8,6 +8,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/outbox"
@@ -20,7 +21,7 @@ import (
 // changes nothing.
 func TestExtend(t *testing.T) {
 	now := func() time.Time { return fixtures.Clock }
-	dir, err := memory.DirectoryConfig{Fixtures: []string{"university"}, Now: now}.Open(t.Context(), struct{}{})
+	dir, err := memory.DirectoryConfig{Fixtures: []string{"university"}, Now: now}.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

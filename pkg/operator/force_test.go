@@ -23,7 +23,7 @@ func TestForceOnOpenLDAP(t *testing.T) {
 		BindDN: fixtures.ReaderDN(fixtures.UniversitySuffix), BindPassword: secret.New(services.Reader),
 		WriteDN: fixtures.WriterDN(fixtures.UniversitySuffix), WritePassword: secret.New(services.Writer)}
 	config.Attributes.Editable = []string{"pwdReset"}
-	d, err := config.Open(t.Context(), struct{}{})
+	d, err := config.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ var theDay = time.Date(2026, 9, 15, 8, 0, 0, 0, time.UTC)
 // "S20" is F26x0020.
 func school(t *testing.T) map[string]account.Account {
 	t.Helper()
-	d, err := memory.DirectoryConfig{Fixtures: []string{"school"}, Now: func() time.Time { return theDay }}.Open(t.Context(), struct{}{})
+	d, err := memory.DirectoryConfig{Fixtures: []string{"school"}, Now: func() time.Time { return theDay }}.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

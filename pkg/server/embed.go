@@ -53,8 +53,8 @@ func Embed(ctx context.Context, p Parts) (*Server, error) {
 	given := plugin.Section(`{"type":"given"}`)
 	config := Config{Issuer: p.Issuer, Site: p.Site, KeyMaterial: keys, Directory: given, Store: given, Protocols: map[string]plugin.Section{}}
 	plugins := Plugins{
-		Directories: plugin.Set[directory.Directory, struct{}]{
-			"given": func() plugin.Config[directory.Directory, struct{}] { return &people{p.People} }},
+		Directories: plugin.Set[directory.Directory, directory.Env]{
+			"given": func() plugin.Config[directory.Directory, directory.Env] { return &people{p.People} }},
 		Stores:    plugin.Set[store.Store, struct{}]{"given": func() plugin.Config[store.Store, struct{}] { return p.Store }},
 		Protocols: plugin.Set[sso.Protocol, sso.Env]{},
 	}
@@ -68,7 +68,7 @@ func Embed(ctx context.Context, p Parts) (*Server, error) {
 // people are a directory that nobody writes to.
 type people struct{ directory.Reader }
 
-func (p *people) Open(context.Context, struct{}) (directory.Directory, error) { return p, nil }
+func (p *people) Open(context.Context, directory.Env) (directory.Directory, error) { return p, nil }
 
 var errReadOnly = errors.New("the accounts of this server are the program's own")
 

@@ -31,11 +31,11 @@ import (
 const appSecret = "a-secret-of-the-test-application"
 
 // opened is the configuration of something that is open already.
-type opened[T any] struct {
+type opened[T, E any] struct {
 	Value T `json:"-"`
 }
 
-func (o *opened[T]) Open(context.Context, struct{}) (T, error) { return o.Value, nil }
+func (o *opened[T, E]) Open(context.Context, E) (T, error) { return o.Value, nil }
 
 // network is a server of a network of schools with one application of each
 // protocol, which keep what they are told of the end of sessions.
@@ -102,14 +102,14 @@ applications:
 	if n.clock, err = memory.NewFakeTimeStore(time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if n.people, err = (memory.DirectoryConfig{Fixtures: []string{"school"}}).Open(t.Context(), struct{}{}); err != nil {
+	if n.people, err = (memory.DirectoryConfig{Fixtures: []string{"school"}}).Open(t.Context(), directory.Env{}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := server.Open(t.Context(), config, server.Plugins{
-		Directories: plugin.Set[directory.Directory, struct{}]{"memory": func() plugin.Config[directory.Directory, struct{}] {
-			return &opened[directory.Directory]{Value: n.people}
+		Directories: plugin.Set[directory.Directory, directory.Env]{"memory": func() plugin.Config[directory.Directory, directory.Env] {
+			return &opened[directory.Directory, directory.Env]{Value: n.people}
 		}},
-		Stores: plugin.Set[store.Store, struct{}]{"memory": func() plugin.Config[store.Store, struct{}] { return &opened[store.Store]{Value: n.clock} }},
+		Stores: plugin.Set[store.Store, struct{}]{"memory": func() plugin.Config[store.Store, struct{}] { return &opened[store.Store, struct{}]{Value: n.clock} }},
 		Protocols: plugin.Set[sso.Protocol, sso.Env]{
 			"oidc": func() plugin.Config[sso.Protocol, sso.Env] { return &oidc.Config{} },
 			"cas":  func() plugin.Config[sso.Protocol, sso.Env] { return &cas.Config{} },

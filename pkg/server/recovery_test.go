@@ -28,7 +28,7 @@ func (*fakeMail) Send(context.Context, mail.Message) error            { return n
 // selecting is a directory that reads affiliations only.
 type selecting struct{ directory.Directory }
 
-func (s *selecting) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+func (s *selecting) Open(ctx context.Context, env directory.Env) (directory.Directory, error) {
 	inner, err := (&memory.DirectoryConfig{}).Open(ctx, env)
 	return &selecting{inner}, err
 }
@@ -54,7 +54,7 @@ func TestWaysAreChecked(t *testing.T) {
 		}
 		w.config.Mail = plugin.Section(`{"type": "fake"}`)
 		w.config.Directory = plugin.Section(`{"type": "selecting"}`)
-		w.plugins.Directories["selecting"] = func() plugin.Config[directory.Directory, struct{}] { return &selecting{} }
+		w.plugins.Directories["selecting"] = func() plugin.Config[directory.Directory, directory.Env] { return &selecting{} }
 		w.config.Recovery.Ways = ways
 		for _, name := range []string{"emaillink", "helpdesk", "birthdate"} {
 			w.config.Recovery.Methods = append(w.config.Recovery.Methods, plugin.Section(`{"type": "`+name+`"}`))
@@ -92,7 +92,7 @@ func TestAccountIsChecked(t *testing.T) {
 		w := newWorld(t)
 		w.plugins.Mail = plugin.Set[mail.Sender, struct{}]{"fake": func() plugin.Config[mail.Sender, struct{}] { return &fakeMail{} }}
 		w.plugins.Methods = plugin.Set[recovery.Method, recovery.Env]{"emaillink": func() plugin.Config[recovery.Method, recovery.Env] { return &emaillink.Config{} }}
-		w.plugins.Directories["editing"] = func() plugin.Config[directory.Directory, struct{}] { return &editing{} }
+		w.plugins.Directories["editing"] = func() plugin.Config[directory.Directory, directory.Env] { return &editing{} }
 		w.config.Mail, w.config.Directory = plugin.Section(`{"type": "fake"}`), plugin.Section(`{"type": "editing"}`)
 		w.config.Recovery.Methods = []plugin.Section{plugin.Section(`{"type": "emaillink"}`)}
 		change(&w.config)
@@ -109,7 +109,7 @@ func TestAccountIsChecked(t *testing.T) {
 // editing is selecting, and can be written to.
 type editing struct{ selecting }
 
-func (e *editing) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+func (e *editing) Open(ctx context.Context, env directory.Env) (directory.Directory, error) {
 	inner, err := (&memory.DirectoryConfig{}).Open(ctx, env)
 	return &editing{selecting{inner}}, err
 }

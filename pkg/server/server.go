@@ -35,7 +35,7 @@ import (
 // Plugins are all that a configuration may name. It is a value: a program adds
 // its own by assignment to the maps.
 type Plugins struct {
-	Directories plugin.Set[directory.Directory, struct{}]
+	Directories plugin.Set[directory.Directory, directory.Env]
 	Stores      plugin.Set[store.Store, struct{}]
 	Mail        plugin.Set[mail.Sender, struct{}]
 	SMS         plugin.Set[sms.Gateway, struct{}]

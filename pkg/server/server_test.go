@@ -79,8 +79,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{}
 	w.store = &fakeStore{closed: &w.closed}
 	w.plugins = server.Plugins{
-		Directories: plugin.Set[directory.Directory, struct{}]{
-			"memory": func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }},
+		Directories: plugin.Set[directory.Directory, directory.Env]{
+			"memory": func() plugin.Config[directory.Directory, directory.Env] { return &memory.DirectoryConfig{} }},
 		Stores: plugin.Set[store.Store, struct{}]{
 			"fake": func() plugin.Config[store.Store, struct{}] { return w.store }},
 		Protocols: plugin.Set[sso.Protocol, sso.Env]{

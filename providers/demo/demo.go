@@ -115,7 +115,7 @@ func open(ctx context.Context, plugins server.Plugins, url string, people net.Li
 // and as a page.
 func shown(plugins server.Plugins, people net.Listener) server.Plugins {
 	plugins.Directories = maps.Clone(plugins.Directories)
-	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] {
+	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, directory.Env] {
 		return &memory.DirectoryConfig{Listener: people, Password: secret.New(ldapPassword)}
 	}
 	box := &demobox.Box{}

@@ -30,6 +30,7 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/sms"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	goldap "github.com/go-ldap/ldap/v3"
@@ -129,10 +130,13 @@ func init() {
 
 // Open checks the configuration. It reaches no server: one that is down when
 // the program starts is found by the first operation and by Ping.
-func (c Config) Open(context.Context, struct{}) (directory.Directory, error) {
+func (c Config) Open(_ context.Context, env directory.Env) (directory.Directory, error) {
 	d, err := c.open()
 	if err != nil {
 		return nil, err
+	}
+	if env.Mobile != nil {
+		d.mobile = env.Mobile
 	}
 	return d, nil
 }
@@ -160,6 +164,7 @@ func (c Config) open() (*dir, error) {
 		searched:   parseSearched(schema.Attributes.Search),
 		groups:     groups,
 		ownDomains: c.OwnDomains,
+		mobile:     sms.Plan{}.Mobile,
 		absent:     cmp.Or(c.AbsentState, account.Active),
 		lockout:    time.Duration(c.LockoutDuration),
 		delegate:   c.Delegate,

@@ -11,7 +11,8 @@ import (
 // contacts collects the rescue addresses in the order of the schema
 // (requirement R20), without the institution's own and without those that no
 // message could be sent to.
-func contacts(names Attributes, ownDomains []string, e entry) []account.Contact {
+func (d *dir) contacts(e entry) []account.Contact {
+	names := d.schema.Attributes
 	var out []account.Contact
 	add := func(c account.Contact, ok bool) {
 		same := func(o account.Contact) bool { return o.Kind == c.Kind && strings.EqualFold(o.Value, c.Value) }
@@ -22,14 +23,14 @@ func contacts(names Attributes, ownDomains []string, e entry) []account.Contact 
 	for _, where := range names.Emails {
 		label, values := e.at(where)
 		for _, v := range values {
-			address, ok := readContact(account.Email, v)
-			add(account.Contact{Kind: account.Email, Value: address, Label: label}, ok && !within(address, ownDomains))
+			address, ok := d.readContact(account.Email, v)
+			add(account.Contact{Kind: account.Email, Value: address, Label: label}, ok && !within(address, d.ownDomains))
 		}
 	}
 	for _, where := range names.Phones {
 		label, values := e.at(where)
 		for _, v := range values {
-			number, ok := readContact(account.Phone, v)
+			number, ok := d.readContact(account.Phone, v)
 			add(account.Contact{Kind: account.Phone, Value: number, Label: label}, ok)
 		}
 	}
@@ -63,9 +64,9 @@ func (e entry) at(where string) (label string, values []string) {
 }
 
 // readContact is a contact's value in the one form that is used of it.
-func readContact(kind account.ContactKind, value string) (string, bool) {
+func (d *dir) readContact(kind account.ContactKind, value string) (string, bool) {
 	if kind == account.Phone {
-		return phoneNumber(value)
+		return d.phone(value)
 	}
 	return emailAddress(value)
 }
@@ -90,31 +91,19 @@ func within(address string, domains []string) bool {
 	})
 }
 
-// overseas are the French numbers whose country code is not 33, by the first
-// digits of the national number (ARCEP numbering plan).
-var overseas = map[string]string{
-	"0262": "262", "0263": "262", "0269": "262", "0692": "262", "0693": "262",
-	"0590": "590", "0690": "590", "0691": "590",
-	"0594": "594", "0694": "594",
-	"0596": "596", "0696": "596", "0697": "596",
-}
-
 // punctuation is what stands between the digits of numbers.
-var punctuation = strings.NewReplacer(" ", "", ".", "", "-", "", "(0)", "", "\u00a0", "", "\u202f", "", "/", "")
+var punctuation = strings.NewReplacer(" ", "", ".", "", "-", "", "(0)", "", "(", "", ")", "", "\u00a0", "", "\u202f", "", "/", "")
 
-// phoneNumber turns what is written in a directory into E.164. A number
-// without a country code is read as French.
-func phoneNumber(value string) (string, bool) {
+// phone is a number in E.164, by the site's plan. One with a country code that
+// the plan refuses is nevertheless a number on file, which its owner sees and
+// can take away.
+func (d *dir) phone(value string) (string, bool) {
+	if number, err := d.mobile(value); err == nil {
+		return number, true
+	}
 	number := punctuation.Replace(value)
-	switch {
-	case strings.HasPrefix(number, "00"):
-		number = "+" + number[2:]
-	case len(number) == 10 && number[0] == '0':
-		code, ok := overseas[number[:4]]
-		if !ok {
-			code = "33"
-		}
-		number = "+" + code + number[1:]
+	if rest, ok := strings.CutPrefix(number, "00"); ok {
+		number = "+" + rest
 	}
 	digits, ok := strings.CutPrefix(number, "+")
 	if !ok || len(digits) < 8 || len(digits) > 15 || digits[0] == '0' || strings.Trim(digits, "0123456789") != "" {

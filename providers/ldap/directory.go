@@ -28,6 +28,7 @@ type dir struct {
 	attributes []string // what a search asks for
 	groups     Groups
 	ownDomains []string
+	mobile     func(written string) (string, error) // sms.Plan.Mobile of the site
 	absent     account.Status
 	lockout    time.Duration
 	grace      func(account.Account) int // months; nil: none

@@ -98,7 +98,7 @@ func (d *dir) storable(c account.Contact) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("no place called %q is configured for a contact of kind %q", c.Label, c.Kind)
 	}
-	value, ok := readContact(c.Kind, c.Value)
+	value, ok := d.readContact(c.Kind, c.Value)
 	if !ok || strings.HasPrefix(value, "{") { // it would be read as a label
 		return "", fmt.Errorf("the new value is no address for a contact of kind %q", c.Kind)
 	}
@@ -121,7 +121,7 @@ func (k *desk) stored(c account.Contact) (where, value string, ok bool) {
 		if !hasLabel(v, labelOf(where)) {
 			continue
 		}
-		if read, ok := readContact(c.Kind, v[len(labelOf(where)):]); ok && read == c.Value {
+		if read, ok := k.dir.readContact(c.Kind, v[len(labelOf(where)):]); ok && read == c.Value {
 			return where, v, true
 		}
 	}

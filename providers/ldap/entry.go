@@ -82,7 +82,7 @@ func (d *dir) snapshot(from *goldap.Entry) (account.Account, error) {
 		Mail:       e.first(names.Mail),
 		Language:   e.first(names.Language),
 		MustChange: mustChange(d.schema.State, e),
-		Contacts:   d.freeze(e, contacts(names, d.ownDomains, e)),
+		Contacts:   d.freeze(e, d.contacts(e)),
 		Attributes: map[string][]string{},
 	}
 	if a.Name == "" {

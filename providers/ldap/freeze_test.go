@@ -68,7 +68,7 @@ func TestFreezeNowhere(t *testing.T) {
 	}
 	config := one(t, "supann", "")
 	config.Attributes.Frozen = "eduPersonUniqueId"
-	if _, err := config.Open(t.Context(), struct{}{}); err == nil {
+	if _, err := config.Open(t.Context(), directory.Env{}); err == nil {
 		t.Error("the identifier is taken")
 	}
 }

@@ -88,7 +88,7 @@ func TestGroupsBound(t *testing.T) {
 		{Base: "nowhere"}, {Base: "ou=x,dc=y", Filter: "("}, {Base: "ou=x,dc=y", Member: "member)("}, {Base: "ou=x,dc=y", Levels: 11},
 	} {
 		config.Groups = wrong
-		if _, err := config.Open(t.Context(), struct{}{}); err == nil || !strings.Contains(err.Error(), "groups") {
+		if _, err := config.Open(t.Context(), directory.Env{}); err == nil || !strings.Contains(err.Error(), "groups") {
 			t.Errorf("%+v: %v", wrong, err)
 		}
 	}

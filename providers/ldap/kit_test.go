@@ -74,7 +74,7 @@ func (n network) embedded(t testing.TB) *ldapserver.Server {
 // open opens a configuration until the test ends.
 func open(t testing.TB, c ldap.Config) directory.Directory {
 	t.Helper()
-	d, err := c.Open(t.Context(), struct{}{})
+	d, err := c.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

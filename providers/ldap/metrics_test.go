@@ -37,7 +37,7 @@ func TestMeasure(t *testing.T) {
 	config.Pool = ldap.Pool{Searches: 1, Binds: 2}
 	now := clock()
 	config.Now = func() time.Time { return now }
-	d, err := config.Open(t.Context(), struct{}{})
+	d, err := config.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -301,7 +301,7 @@ esac
 	} {
 		config := n.config()
 		config.Dial, config.Delegate = n.embedded(t).Dial, &wrong
-		if _, err := config.Open(t.Context(), struct{}{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := config.Open(t.Context(), directory.Env{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}
 	}

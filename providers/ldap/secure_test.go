@@ -174,7 +174,7 @@ func TestConfigErrors(t *testing.T) {
 		c := networks[0].config()
 		c.URLs = []string{"ldaps://ldap.univ.fr"}
 		breakIt(&c)
-		_, err := c.Open(t.Context(), struct{}{})
+		_, err := c.Open(t.Context(), directory.Env{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v; want %q", err, want)
 		}
@@ -186,7 +186,7 @@ func TestConfigErrors(t *testing.T) {
 	} {
 		c := networks[0].config()
 		good(&c)
-		if _, err := c.Open(t.Context(), struct{}{}); err != nil {
+		if _, err := c.Open(t.Context(), directory.Env{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -194,8 +194,8 @@ func TestConfigErrors(t *testing.T) {
 
 // A section of a configuration file becomes the plugin.
 func TestSection(t *testing.T) {
-	set := plugin.Set[directory.Directory, struct{}]{
-		"ldap": func() plugin.Config[directory.Directory, struct{}] { return new(ldap.Config) },
+	set := plugin.Set[directory.Directory, directory.Env]{
+		"ldap": func() plugin.Config[directory.Directory, directory.Env] { return new(ldap.Config) },
 	}
 	decoded, err := set.Decode([]byte(`{
 		"type": "ldap", "urls": ["ldaps://ldap.univ.fr"], "bindDN": "cn=idp", "bindPassword": "s", "base": "ou=people,dc=univ,dc=fr",
@@ -214,7 +214,7 @@ func TestSection(t *testing.T) {
 	for _, preset := range ldap.Presets() {
 		c := networks[0].config()
 		c.URLs, c.Preset = []string{"ldaps://ldap.univ.fr"}, preset
-		if _, err := c.Open(t.Context(), struct{}{}); err != nil {
+		if _, err := c.Open(t.Context(), directory.Env{}); err != nil {
 			t.Errorf("preset %s: %v", preset, err)
 		}
 	}

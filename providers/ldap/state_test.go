@@ -1,13 +1,16 @@
 package ldap_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/memory/fixtures"
 	"github.com/loge-idp/loge/providers/memory/ldapserver"
@@ -286,4 +289,42 @@ supannTelephonePrive: {SECOURS}+33 (0)6 39 98 00 09`)
 	if diff := cmp.Diff(want, a.Contacts); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// A number is read by the plan of the site, the same by which texts leave
+// (R-REC-14): one table decides what "751234" is.
+func TestNumbersOfTheSite_R20(t *testing.T) {
+	for written, want := range map[string]string{
+		"0639 69 12 34": "+262639691234", "87123456": "+68987123456", "751234": "+687751234", "0508 55 12 34": "+508551234",
+		"33639980006": "+33639980006", "(+33)6.39.98.00.04": "+33639980004", "+33 1 39 98 00 01": "+33139980001", "0139980001": "",
+		"0032 470 12 34 56": "+32470123456", "0470123456": "",
+	} {
+		if got := onFile(t, directory.Env{}, written); got != want {
+			t.Errorf("%s is %q, want %q", written, got, want)
+		}
+	}
+	abroad := directory.Env{Mobile: sms.Plan{Home: []string{"BE", "WF"}}.Mobile}
+	for written, want := range map[string]string{"0470123456": "+32470123456", "821234": "+681821234", "0639980001": ""} {
+		if got := onFile(t, abroad, written); got != want {
+			t.Errorf("at home elsewhere %s is %q, want %q", written, got, want)
+		}
+	}
+}
+
+func onFile(t *testing.T, env directory.Env, written string) string {
+	t.Helper()
+	config := one(t, "supann", "supannTelephonePrive: {MOBPERSO}"+written)
+	d, err := config.Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.(io.Closer).Close() })
+	a, err := d.Find(t.Context(), "jo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Contacts) == 0 {
+		return ""
+	}
+	return a.Contacts[0].Value
 }

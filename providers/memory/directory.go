@@ -54,7 +54,7 @@ var networks = map[string]network{
 // several under their names. The result is also a directory.Searcher, Selecting,
 // Editor, Extender, Graceful, Lifter, Freezer, Changer, Pinger and Examiner, and an
 // io.Closer.
-func (c DirectoryConfig) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+func (c DirectoryConfig) Open(ctx context.Context, env directory.Env) (directory.Directory, error) {
 	names := c.Fixtures
 	if names == nil {
 		names = []string{"university", "school"}

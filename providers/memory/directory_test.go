@@ -19,7 +19,7 @@ import (
 
 func openDirectory(t *testing.T, c memory.DirectoryConfig) directory.Directory {
 	t.Helper()
-	d, err := c.Open(t.Context(), struct{}{})
+	d, err := c.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	d, err := memory.DirectoryConfig{Listener: listener, Password: secret.New("known")}.Open(t.Context(), struct{}{})
+	d, err := memory.DirectoryConfig{Listener: listener, Password: secret.New("known")}.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

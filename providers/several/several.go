@@ -27,7 +27,7 @@ import (
 )
 
 // Plugins are the directories that can be joined.
-type Plugins = plugin.Set[directory.Directory, struct{}]
+type Plugins = plugin.Set[directory.Directory, directory.Env]
 
 // Config is the section of a joined directory.
 type Config struct {
@@ -54,7 +54,7 @@ type Member struct {
 }
 
 // Open opens every member, or none.
-func (c Config) Open(ctx context.Context, env struct{}) (directory.Directory, error) {
+func (c Config) Open(ctx context.Context, env directory.Env) (directory.Directory, error) {
 	var named []Named
 	for i, m := range c.Directories {
 		opened, err := c.Plugins.Open(ctx, m.Directory, env)

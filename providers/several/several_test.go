@@ -25,7 +25,7 @@ func clock() time.Time { return fixtures.Clock }
 
 func network(t *testing.T, name string) directory.Directory {
 	t.Helper()
-	d, err := memory.DirectoryConfig{Fixtures: []string{name}, Now: clock}.Open(t.Context(), struct{}{})
+	d, err := memory.DirectoryConfig{Fixtures: []string{name}, Now: clock}.Open(t.Context(), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,14 +167,14 @@ func TestRealms(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	plugins := several.Plugins{
-		"memory": func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{Now: clock} },
+		"memory": func() plugin.Config[directory.Directory, directory.Env] { return &memory.DirectoryConfig{Now: clock} },
 	}
-	plugins["several"] = func() plugin.Config[directory.Directory, struct{}] { return &several.Config{Plugins: plugins} }
+	plugins["several"] = func() plugin.Config[directory.Directory, directory.Env] { return &several.Config{Plugins: plugins} }
 	section := `{"type": "several", "directories": [
 		{"name": "univ", "directory": {"type": "memory", "fixtures": ["university"]}},
 		{"name": "ent", "directory": {"type": "memory", "fixtures": ["school"]}}
 	]}`
-	d, err := plugins.Open(t.Context(), []byte(section), struct{}{})
+	d, err := plugins.Open(t.Context(), []byte(section), directory.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestConfig(t *testing.T) {
 		"directories: stripRealm of ent":              strings.Replace(section, `"ent",`, `"ent", "stripRealm": true,`, 1),
 		"directories[1].directory: fixtures: none is": strings.Replace(section, `["school"]`, `["hospital"]`, 1),
 	} {
-		_, err := plugins.Open(t.Context(), []byte(wrong), struct{}{})
+		_, err := plugins.Open(t.Context(), []byte(wrong), directory.Env{})
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}

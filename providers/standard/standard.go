@@ -38,10 +38,10 @@ import (
 // Plugins returns the set. Each call makes a new one: add to it, or take away,
 // by the names that a configuration uses.
 func Plugins() server.Plugins {
-	directories := plugin.Set[directory.Directory, struct{}]{
-		"ldap": func() plugin.Config[directory.Directory, struct{}] { return &ldap.Config{} },
+	directories := plugin.Set[directory.Directory, directory.Env]{
+		"ldap": func() plugin.Config[directory.Directory, directory.Env] { return &ldap.Config{} },
 	}
-	directories["several"] = func() plugin.Config[directory.Directory, struct{}] {
+	directories["several"] = func() plugin.Config[directory.Directory, directory.Env] {
 		return &several.Config{Plugins: directories}
 	}
 	plugins := server.Plugins{

@@ -146,7 +146,7 @@ func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school
 	s.store, err = memory.NewFakeTimeStore(theDay, nil)
 	must(err)
 	t.Cleanup(func() { _ = s.store.Close() })
-	s.directory, err = memory.DirectoryConfig{Fixtures: []string{fixtures}, Now: s.store.Now}.Open(t.Context(), struct{}{})
+	s.directory, err = memory.DirectoryConfig{Fixtures: []string{fixtures}, Now: s.store.Now}.Open(t.Context(), directory.Env{})
 	must(err)
 	opened := s.directory.(io.Closer)
 	t.Cleanup(func() { _ = opened.Close() })

@@ -70,7 +70,7 @@ func (w *world) open(t testing.TB) *counted {
 	plugins.Stores["redis"] = func() plugin.Config[store.Store, struct{}] {
 		return &redis.Config{Observe: func(int) { c.redis.Add(1) }}
 	}
-	plugins.Directories["ldap"] = func() plugin.Config[directory.Directory, struct{}] {
+	plugins.Directories["ldap"] = func() plugin.Config[directory.Directory, directory.Env] {
 		return &ldap.Config{Observe: c.observe}
 	}
 	config, err := server.Load(w.file())

@@ -131,7 +131,7 @@ func replica(t *testing.T, issuer, store, application string, keys *server.Keys)
 		return text
 	}
 	plugins := standard.Plugins()
-	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }
+	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, directory.Env] { return &memory.DirectoryConfig{} }
 	opened, err := server.Open(t.Context(), server.Config{
 		Issuer: issuer, KeyMaterial: keys,
 		Site:      render.Site{Name: render.Text{"fr": "Valmont", "en": "Valmont"}, Account: render.Text{"fr": "de l’université", "en": "university"}},

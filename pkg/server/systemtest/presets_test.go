@@ -61,7 +61,7 @@ func embedded(t *testing.T) server.Plugins {
 		}
 	}
 	plugins := standard.Plugins()
-	plugins.Directories["ldap"] = func() plugin.Config[directory.Directory, struct{}] { return &ldap.Config{Dial: people.Dial} }
+	plugins.Directories["ldap"] = func() plugin.Config[directory.Directory, directory.Env] { return &ldap.Config{Dial: people.Dial} }
 	plugins.Stores["redis"] = func() plugin.Config[store.Store, struct{}] { return &memoryStore{} }
 	return plugins
 }

@@ -70,7 +70,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	plugins := standard.Plugins()
-	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, struct{}] { return &memory.DirectoryConfig{} }
+	plugins.Directories["memory"] = func() plugin.Config[directory.Directory, directory.Env] { return &memory.DirectoryConfig{} }
 	asked := map[string]string{
 		"https://moodle.univ.fr/login/index.php": "Moodle", "http://ent.univ.fr/uPortal/Login": "Portail",
 		"https://koha.univ.fr/cgi-bin/koha/opac-user.pl?x=1": "Bibliothèque", "nuage": "Nuage", "wiki-interne": "Wiki",
