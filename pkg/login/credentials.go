@@ -94,7 +94,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 // entered goes with every right password.
 func (f *Flow) entered(r *http.Request, s *session.Session) {
 	id := s.Account.ID
-	s.With(f.forgive(r, s.Account)...)
+	s.With(f.forgive(r, id)...)
 	if f.Entered != nil {
 		s.With(f.Entered(id)...)
 	}
@@ -172,15 +172,18 @@ func (f *Flow) Confirm(r *http.Request, a account.Account, try func() error) err
 	if err := try(); err != nil {
 		return err
 	}
-	return f.Sessions.Cookies.Store.Do(r.Context(), f.forgive(r, a)...)
+	return f.Forgive(r, a.ID)
 }
 
-func (f *Flow) forgive(r *http.Request, a account.Account) []store.Op {
-	return []store.Op{f.Limits.Account.Forgive(f.guess(r, a)), f.Limits.Everywhere.Forgive(string(a.ID))}
+// Forgive forgets the failures of an account whose owner has proved, from the
+// network of this request, who they are: they are not kept waiting for what was
+// tried before (requirement R34). The error wraps store.ErrUnavailable.
+func (f *Flow) Forgive(r *http.Request, id account.ID) error {
+	return f.Sessions.Cookies.Store.Do(r.Context(), f.forgive(r, id)...)
 }
 
-func (f *Flow) guess(r *http.Request, a account.Account) string {
-	return string(a.ID) + " " + web.ClientRange(r)
+func (f *Flow) forgive(r *http.Request, id account.ID) []store.Op {
+	return []store.Op{f.Limits.Account.Forgive(string(id) + " " + web.ClientRange(r)), f.Limits.Everywhere.Forgive(string(id))}
 }
 
 // Again shows the form again without an attempt: the person changed the

@@ -24,9 +24,12 @@ func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.R
 		hold()
 	}
 	var slow *recovery.SlowDown
+	var late *recovery.Late
 	switch {
 	case errors.As(err, &slow):
 		again(http.StatusTooManyRequests, slowDown(slow))
+	case errors.As(err, &late):
+		again(http.StatusGone, tooLate(late))
 	case errors.Is(err, recovery.ErrWrong):
 		again(http.StatusBadRequest, &render.Alert{Key: render.AlertBadCode, Field: "code"})
 	case err != nil:
@@ -34,6 +37,15 @@ func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.R
 	default:
 		p.proved(w, r, proven)
 	}
+}
+
+// tooLate says what became of a code that was right.
+func tooLate(late *recovery.Late) *render.Alert {
+	alert := &render.Alert{Key: render.AlertKey("late_" + string(late.Fate)), Field: "code", At: late.At}
+	if !late.Again.IsZero() {
+		alert.Key, alert.At = render.AlertLateLent, late.Again
+	}
+	return alert
 }
 
 // proved keeps a proof with the browser and goes on.
@@ -53,8 +65,12 @@ func (p *Portal) Recognised(w http.ResponseWriter, r *http.Request, login string
 		back = ""
 	}
 	proven, ok, err := p.Recovery.Recognise(r.Context(), recovery.Reply{Login: login, Code: typed.Reveal(), Return: back,
-		Language: p.Pages.Language(r), Source: web.ClientRange(r), Address: web.ClientAddr(r).String()})
+		Proof: p.Cookies.Get(r, cookieProof), Language: p.Pages.Language(r), Source: web.ClientRange(r), Address: web.ClientAddr(r).String()})
+	var late *recovery.Late
 	switch {
+	case errors.As(err, &late):
+		p.Pages.Render(w, r, http.StatusGone, render.Code{Username: login, Letters: p.Recovery.Letters(),
+			Frame: render.Frame{Step: 2, Action: "/code", Alert: tooLate(late), Return: back, Hidden: returnField(back)}})
 	case err != nil:
 		p.Unavailable(w, r, err)
 	case ok:
@@ -210,6 +226,9 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery
 	p.noteRecovered(r.Context(), ready)
 	if _, err := p.Login.Logout(w, r); err != nil { // it ends by itself; what was asked for is done
 		p.Logger.WarnContext(r.Context(), "a session is left in the browser of a recovery", "err", err)
+	}
+	if err := p.Login.Forgive(r, ready.Account); err != nil { // they wait a minute, then
+		p.Logger.WarnContext(r.Context(), "the failures before a recovery are not forgotten", "err", err)
 	}
 	p.Cookies.Delete(w, cookieProof)
 	p.Cookies.Delete(w, cookieAttempt)

@@ -88,6 +88,9 @@ func TestCodeInTheBoxOfThePassword(t *testing.T) {
 		t.Error("R-REC-19: there is a session")
 	}
 	<-h.mails // the notice
+	h.settled()
+	late := h.browser()
+	late.post("/login", "username", "newby", "password", code, "state", late.get("/login").state(t)).is(t, http.StatusGone).has(t, "Ce code a déjà servi", `action="/code"`, `value="newby"`)
 	// A code that was sent is recognised too; a wrong one is a wrong password.
 	b.begin("alice")
 	_, sent := h.next()
@@ -100,6 +103,23 @@ func TestCodeInTheBoxOfThePassword(t *testing.T) {
 	h.store.Advance(time.Hour)
 	if a := b.post("/login", "username", "alice", "password", old, "state", b.get("/login").state(t)); a.StatusCode >= 400 {
 		t.Errorf("the right password: %d", a.StatusCode)
+	}
+}
+
+// R34: who has proved who they are is not kept waiting for what was tried
+// before, on whatever page.
+func TestSignInAfterManyFailures(t *testing.T) {
+	h := whole(t)
+	b := h.browser()
+	form := b.get("/login")
+	for range 8 {
+		b.post("/login", "username", "alice", "password", "wrong", "state", form.state(t)).is(t, http.StatusUnauthorized)
+	}
+	b.post("/login", "username", "alice", "password", old, "state", form.state(t)).is(t, http.StatusUnauthorized)
+	b.proven("alice")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=reset")
+	if a := b.post("/login", "username", "alice", "password", chosen, "state", b.get("/login").state(t)); a.StatusCode >= 400 {
+		t.Errorf("the password that was just chosen: %d %s", a.StatusCode, a.body)
 	}
 }
 
@@ -160,6 +180,26 @@ func TestNumber(t *testing.T) {
 	if m := <-h.mails; len(h.mails) != 0 || !strings.Contains(m.Text, "newby") || m.To != "newby@home.example" {
 		t.Errorf("to %s: %s", m.To, m.Text)
 	}
+}
+
+// While somebody types a new password the page can ask what would be wrong with
+// it: with the proof, which stays good, and only then.
+func TestCheckWhileTyping(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	if page := b.proven("alice").has(t, `data-check="/recover/password/check"`); !strings.Contains(page.Header.Get("Content-Security-Policy"), "connect-src 'self'") {
+		t.Error("the page may not ask")
+	}
+	if a := b.post("/recover/password/check", "password", "alice").is(t, http.StatusOK); !strings.Contains(a.body, "trop court") {
+		t.Errorf("told %q", a.body)
+	}
+	if a := b.post("/recover/password/check", "password", chosen).is(t, http.StatusOK); a.body != "" {
+		t.Errorf("told %q", a.body)
+	}
+	if a := h.browser().post("/recover/password/check", "password", "alice"); a.StatusCode != http.StatusNoContent || a.body != "" {
+		t.Errorf("told a stranger: %d %q", a.StatusCode, a.body)
+	}
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=reset")
 }
 
 // R14, R34: whoever is locked out by guesses may keep the password.

@@ -81,7 +81,7 @@ func (p *Portal) onlyCodes() bool {
 
 func (p *Portal) showIdentify(w http.ResponseWriter, r *http.Request, status int, purpose recovery.Purpose, typed string, alert *render.Alert) {
 	p.Pages.Render(w, r, status, render.Identify{Purpose: render.Purpose(purpose), Username: typed, Code: r.PostFormValue("code"),
-		Letters: p.Recovery.Letters(), Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1,
+		Letters: p.Recovery.Letters(), Network: p.Establishments != nil, Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1,
 		Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
@@ -295,9 +295,13 @@ func (p *Portal) link(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int, alert *render.Alert) {
-	seen, err := p.Recovery.Look(r.Context(), p.Cookies.Get(r, cookieLink))
-	if err != nil {
+	seen, err := p.Recovery.Look(r.Context(), p.Cookies.Get(r, cookieLink), p.Cookies.Get(r, cookieProof))
+	switch {
+	case err != nil:
 		p.Unavailable(w, r, err)
+		return
+	case seen.Here:
+		p.to(w, r, "/recover/password")
 		return
 	}
 	frame := render.Frame{Step: 2, Return: seen.Return}
@@ -326,7 +330,7 @@ func (p *Portal) postLink(w http.ResponseWriter, r *http.Request) {
 // another sends a new message to whoever holds a link that was good once,
 // without asking who they are again.
 func (p *Portal) another(w http.ResponseWriter, r *http.Request) {
-	seen, err := p.Recovery.Look(r.Context(), p.Cookies.Get(r, cookieLink))
+	seen, err := p.Recovery.Look(r.Context(), p.Cookies.Get(r, cookieLink), "")
 	switch {
 	case err != nil:
 		p.Unavailable(w, r, err)

@@ -360,9 +360,10 @@ func TestLinksThatHaveEnded(t *testing.T) {
 	gone(second, "plus récent")
 	b.leads(b.get(third), "/recover/link").is(t, http.StatusOK)
 	b.leads(b.post("/recover/link"), "/recover/password").has(t, "alice")
-	b.leads(b.post("/recover/password", "password", newPassword), "/recover/done?purpose=reset")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=reset&return=%2Fapp")
 	h.settled()
 	gone(third, "déjà servi", "a changé à ce moment-là")
+	<-h.mails // the notice
 
 	b.leads(b.post("/activate", "username", "newby"), "/recover/sent")
 	old, _ := h.next()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,9 +47,26 @@ type Proven struct {
 	Life time.Duration
 }
 
+// Late is a right answer that comes too late. It is an ErrWrong too, and only
+// whoever has the answer learns of it.
+type Late struct {
+	// Fate is Answered, Used, Replaced, Expired or Ended.
+	Fate Fate
+	At   time.Time // of that; zero when unknown
+	// Again is when the same answer will do: Answered, of a code that is handed
+	// over; zero for never.
+	Again time.Time
+}
+
+func (l *Late) Error() string { return "recovery: too late, " + string(l.Fate) }
+
+// Unwrap makes it an ErrWrong.
+func (l *Late) Unwrap() error { return ErrWrong }
+
 // Answer turns a right answer into a proof, once, or adds it to the one that
-// the browser has. Errors: ErrWrong for all that is not right, *SlowDown, or
-// one that wraps store.ErrUnavailable or directory.ErrUnavailable.
+// the browser has. Who gives the same answer again in the browser that has its
+// proof goes on. Errors: ErrWrong for all that is not right, *Late, *SlowDown,
+// or one that wraps store.ErrUnavailable or directory.ErrUnavailable.
 func (f *Flow) Answer(ctx context.Context, reply Reply) (Proven, error) {
 	held, err := f.held(ctx, reply.Proof)
 	if err != nil {
@@ -65,32 +83,42 @@ func (f *Flow) Answer(ctx context.Context, reply Reply) (Proven, error) {
 	if err := f.count(ctx, asked, reply); err != nil {
 		return Proven{}, err
 	}
-	why := "not_open"
+	why, wrong := "wrong", error(ErrWrong)
 	for _, t := range asked.attempts {
-		if t.fate != Open || reply.Link == "" && !t.codeOpen {
+		if t.fate == Unknown || !t.verify(f.challengeOf(t.sending()), answerFor(t.method, reply)) {
 			continue
 		}
-		if !t.verify(f.challengeOf(t.sending()), answerFor(t.method, reply)) {
-			why = "wrong"
-			continue
+		late := Late{t.fate, t.at, t.again}
+		switch {
+		case t.fate == Answered && held.of(t):
+			return Proven{Proof: reply.Proof, Return: held.fields[fieldReturn], Life: held.left}, nil
+		case t.fate == Open && reply.Link == "" && !t.codeOpen:
+			late.Fate = Expired // the link of the same message goes on
+		case t.fate == Open:
+			ended, err := f.ended(ctx, t)
+			if err != nil {
+				return Proven{}, err
+			}
+			if ended != "" {
+				late.Fate, why = Ended, ended
+				break
+			}
+			ok, err := f.claim(ctx, t)
+			if err != nil {
+				return Proven{}, err
+			}
+			if ok {
+				return f.accept(ctx, t, reply, held)
+			}
+			late = Late{Fate: Answered, At: f.now()}
 		}
-		if ended, err := f.ended(ctx, t); err != nil {
-			return Proven{}, err
-		} else if ended != "" {
-			why = ended
-			continue
+		wrong = &late
+		if why == "wrong" {
+			why = string(late.Fate)
 		}
-		ok, err := f.claim(ctx, t)
-		if err != nil {
-			return Proven{}, err
-		}
-		if ok {
-			return f.accept(ctx, t, reply, held)
-		}
-		why = "used"
 	}
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: why, Account: asked.account, Address: reply.Address})
-	return Proven{}, ErrWrong
+	return Proven{}, wrong
 }
 
 // answerFor reads what was typed as its method wants it.
@@ -177,23 +205,33 @@ func (f *Flow) byMethod(ctx context.Context, reply Reply, held *proven) (candida
 	if held != nil {
 		who = held.account
 	} else if who, err = f.Directory.Find(ctx, reply.Login); errors.Is(err, directory.ErrNotFound) {
-		return candidates{subject: "code of " + fold(reply.Login) + " from " + reply.Source, limit: f.Limits.Tries, long: true}, nil
+		return candidates{subject: fold(reply.Login) + " from " + reply.Source, limit: f.Limits.Handed, long: true}, nil
 	} else if err != nil {
 		return candidates{}, err
 	}
-	found := candidates{account: who.ID, subject: "code of " + string(who.ID) + " from " + reply.Source, limit: f.Limits.Tries, long: true}
+	found := candidates{account: who.ID, subject: string(who.ID) + " from " + reply.Source, limit: f.Limits.Handed, long: true}
 	current := &store.Read{Key: currentKey(who.ID)}
 	if err := f.Store.Do(ctx, current); err != nil {
 		return found, err
 	}
+	var ids []string
 	for _, m := range f.Methods {
 		if id := current.Fields[m.Name()]; isHanded(m) && isAttempt(id) {
-			t, err := f.read(ctx, id)
-			if err != nil {
-				return found, err
-			}
-			found.attempts = append(found.attempts, t)
+			ids = append(ids, id)
 			found.subject = "of " + id + " from " + reply.Source // another code, another count
+		}
+	}
+	older, err := f.handed(ctx, who.ID)
+	if err != nil {
+		return found, err
+	}
+	for _, id := range append(ids, older...) {
+		t, err := f.read(ctx, id)
+		if err != nil {
+			return found, err
+		}
+		if !slices.ContainsFunc(found.attempts, func(o attempt) bool { return o.id == id }) {
+			found.attempts = append(found.attempts, t)
 		}
 	}
 	return found, nil
@@ -244,8 +282,8 @@ func (f *Flow) count(ctx context.Context, asked candidates, reply Reply) error {
 	if !source.Allowed {
 		return &SlowDown{source.Retry}
 	}
-	if _, refused := throttle.Refused(hits...); refused {
-		return f.tooMany(ctx, asked, reply)
+	if wait, refused := throttle.Refused(hits...); refused {
+		return f.tooMany(ctx, asked, reply, wait)
 	}
 	if asked.subject == "" || asked.long {
 		return nil // not to be guessed
@@ -263,14 +301,19 @@ func (f *Flow) count(ctx context.Context, asked candidates, reply Reply) error {
 		f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "flood", Address: reply.Address})
 		return &SlowDown{all.Retry}
 	}
-	if _, refused := throttle.Refused(hits...); refused {
-		return f.tooMany(ctx, asked, reply)
+	if wait, refused := throttle.Refused(hits...); refused {
+		return f.tooMany(ctx, asked, reply, wait)
 	}
 	return nil
 }
 
-func (f *Flow) tooMany(ctx context.Context, asked candidates, reply Reply) error {
+// tooMany refuses a try. A message is dead after some, and another one can be
+// had; whoever has a letter is told to wait, and so is who types at nobody's.
+func (f *Flow) tooMany(ctx context.Context, asked candidates, reply Reply, wait time.Duration) error {
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.answer", Result: "too_many_tries", Account: asked.account, Address: reply.Address})
+	if asked.long {
+		return &SlowDown{wait}
+	}
 	return ErrWrong
 }
 
@@ -285,7 +328,7 @@ func (f *Flow) claim(ctx context.Context, t attempt) (bool, error) {
 		record := &store.Create{Key: key(t.id), Fields: t.fields, TTL: proofLife + remembered}
 		return true, f.Store.Do(ctx, append([]store.Op{record}, f.opening(t.id, t.fields, t.method.Terms(t.purpose))...)...)
 	case isHanded(t.method):
-		lease := &store.Create{Key: claimKey(t.id), Fields: store.Fields{fieldUsed: now}, TTL: proofLife, Under: key(t.id).Name}
+		lease := &store.Create{Key: claimKey(t.id), Fields: store.Fields{fieldAnswered: now}, TTL: proofLife, Under: key(t.id).Name}
 		err := f.Store.Do(ctx, lease)
 		return lease.Created, err
 	}
@@ -293,7 +336,7 @@ func (f *Flow) claim(ctx context.Context, t attempt) (bool, error) {
 	if err := f.Store.Do(ctx, take); err != nil || take.Outcome != store.Taken {
 		return false, err
 	}
-	return true, f.Store.Do(ctx, &store.Write{Key: key(t.id), Fields: store.Fields{fieldUsed: now}})
+	return true, f.Store.Do(ctx, &store.Write{Key: key(t.id), Fields: store.Fields{fieldAnswered: now}})
 }
 
 // accept makes the proof, or adds to the one that this browser has of the same
@@ -326,7 +369,7 @@ func (f *Flow) accept(ctx context.Context, t attempt, reply Reply, held *proven)
 // Recognise is Answer for what somebody typed into the box of a password
 // (requirement R62): only a code of a letter or of the desk, or one that was
 // sent, is looked at; for anything else it asks nobody and ok is false. The
-// error wraps store.ErrUnavailable or directory.ErrUnavailable.
+// error is *Late, or it wraps store.ErrUnavailable or directory.ErrUnavailable.
 func (f *Flow) Recognise(ctx context.Context, reply Reply) (p Proven, ok bool, err error) {
 	code := strings.TrimSpace(reply.Code)
 	sent := len(code) == CodeLen && Digits(code) == code
@@ -334,7 +377,8 @@ func (f *Flow) Recognise(ctx context.Context, reply Reply) (p Proven, ok bool, e
 		return Proven{}, false, nil
 	}
 	p, err = f.Answer(ctx, reply)
-	if errors.Is(err, ErrWrong) || errors.Is(err, ErrSlowDown) {
+	var late *Late
+	if !errors.As(err, &late) && (errors.Is(err, ErrWrong) || errors.Is(err, ErrSlowDown)) {
 		return Proven{}, false, nil
 	}
 	return p, err == nil, err

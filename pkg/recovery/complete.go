@@ -60,6 +60,16 @@ func (f *Flow) Complete(ctx context.Context, proof string, chosen secret.String,
 	return ready, err
 }
 
+// Weak are the reasons of the policy against a password, for whoever has a proof,
+// which stays as it is. Errors are those of Proven.
+func (f *Flow) Weak(ctx context.Context, proof string, chosen secret.String) ([]string, error) {
+	p, err := f.proof(ctx, proof)
+	if err != nil {
+		return nil, err
+	}
+	return texts(f.Policy.Check(chosen, password.ContextOf(p.account))), nil
+}
+
 // Unlock redeems a proof and lifts the lock that the directory put after too
 // many tries. The password stays. Errors are those of Complete.
 func (f *Flow) Unlock(ctx context.Context, proof, address string) (Ready, error) {
@@ -208,8 +218,12 @@ func (f *Flow) settled(ctx context.Context, s settlement) error {
 		return err
 	}
 	ops := f.Forget(s.Account)
+	done := store.Fields{fieldUsed: strconv.FormatInt(s.At, 10)}
+	if s.Notice == NoticeUnlocked {
+		done[fieldPurpose] = string(Unlock) // whatever the message was for
+	}
 	for _, id := range s.Attempts {
-		ops = append(ops, &store.Write{Key: key(id), Fields: store.Fields{fieldUsed: strconv.FormatInt(s.At, 10)}})
+		ops = append(ops, &store.Write{Key: key(id), Fields: done})
 	}
 	notices, err := f.notices(a, note{Kind: s.Notice, Login: a.Login, Language: a.Language, At: s.At, Origin: s.Origin}, s.Proof.Name)
 	if err != nil {

@@ -75,6 +75,25 @@ func (f *Flow) Events(ctx context.Context, id account.ID) ([]Event, error) {
 	return out, nil
 }
 
+// maxHanded is how many codes that were handed over are looked at.
+const maxHanded = 5
+
+// handed are the newest codes that were handed over to an account, whatever
+// became of them: who types an old one is told so.
+func (f *Flow) handed(ctx context.Context, id account.ID) (ids []string, err error) {
+	list := &store.List{Queue: eventsOf(id)}
+	if err := f.Store.Do(ctx, list); err != nil {
+		return nil, err
+	}
+	for _, entry := range slices.Backward(list.Entries) {
+		var e Event
+		if json.Unmarshal([]byte(entry.Value), &e) == nil && e.Result == "issued" && isAttempt(entry.ID) && len(ids) < maxHanded {
+			ids = append(ids, entry.ID)
+		}
+	}
+	return ids, nil
+}
+
 // Cancel ends an account's open attempts and the proofs made from them: those
 // of one method, or all when it is empty. The error wraps
 // store.ErrUnavailable.

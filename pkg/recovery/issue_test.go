@@ -186,7 +186,7 @@ func TestPasswordSetElsewhere(t *testing.T) {
 			link, six := w.next(t)
 			w.settled(t)
 			set(before.Add(2 * c.later))
-			if seen, err := w.flow.Look(t.Context(), link); err != nil || seen.Fate != recovery.Ended || seen.Login != c.login {
+			if seen, err := w.flow.Look(t.Context(), link, ""); err != nil || seen.Fate != recovery.Ended || seen.Login != c.login {
 				t.Errorf("the link: %+v, %v", seen, err)
 			}
 			for _, reply := range []recovery.Reply{{Link: link}, {Attempt: begun.Attempt, Code: six}, {Login: c.login, Code: six}} {
@@ -215,8 +215,9 @@ func TestNoCodeForARefusedState(t *testing.T) {
 	}
 }
 
-// R32, R34: five wrong codes from one network end its tries, and not the
-// owner's from another one. A mistyped code is no try.
+// R32, R34: five wrong codes from one network end its tries for an hour, and
+// not the owner's from another one. A mistyped code is no try. For a name that
+// nobody has it is the same.
 func TestGuessingACode(t *testing.T) {
 	w := withDesk(t)
 	code := w.issue(t, "activationcode", "newcomer").Code.Reveal()
@@ -239,12 +240,102 @@ func TestGuessingACode(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.answer(t, recovery.Reply{Login: "newcomer", Code: code}); !errors.Is(err, recovery.ErrWrong) {
-		t.Errorf("the right code after five wrong ones: %v", err)
+	for range 5 {
+		if _, err := w.answer(t, recovery.Reply{Login: "nobody", Code: wrong}); !errors.Is(err, recovery.ErrWrong) {
+			t.Fatal(err)
+		}
+	}
+	for _, login := range []string{"newcomer", "nobody"} {
+		var slow *recovery.SlowDown
+		if _, err := w.answer(t, recovery.Reply{Login: login, Code: code}); !errors.As(err, &slow) || slow.Wait <= 59*time.Minute || slow.Wait > time.Hour {
+			t.Errorf("%s, the right code after five wrong ones: %v %v", login, err, slow)
+		}
 	}
 	if _, err := w.flow.Answer(t.Context(), recovery.Reply{Login: "newcomer", Code: code, Source: "198.51.100.0/24"}); err != nil {
 		t.Errorf("the owner is kept out: %v", err)
 	}
+	code = w.issue(t, "activationcode", "newcomer").Code.Reveal()
+	if _, err := w.answer(t, recovery.Reply{Login: "newcomer", Code: code}); err != nil {
+		t.Errorf("the next letter: %v", err)
+	}
+}
+
+// Whoever has the right code learns why it does not do any more. Nobody else
+// does.
+func TestLate(t *testing.T) {
+	w := withDesk(t)
+	answer := func(reply recovery.Reply, want recovery.Fate) *recovery.Late {
+		t.Helper()
+		var late *recovery.Late
+		_, err := w.answer(t, reply)
+		if !errors.Is(err, recovery.ErrWrong) || !errors.As(err, &late) || late.Fate != want || late.At.IsZero() && (want == recovery.Answered || want == recovery.Replaced || want == recovery.Used) {
+			t.Fatalf("%v %+v, want %s", err, late, want)
+		}
+		return late
+	}
+	old := w.issue(t, "activationcode", "newcomer").Code.Reveal()
+	code := w.issue(t, "activationcode", "newcomer").Code.Reveal()
+	answer(recovery.Reply{Login: "newcomer", Code: old}, recovery.Replaced)
+
+	// Interrupted: the browser that has the proof goes on, another one is told
+	// when the code does again.
+	first, err := w.answer(t, recovery.Reply{Login: "newcomer", Code: code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := w.answer(t, recovery.Reply{Login: "newcomer", Code: code, Proof: first.Proof})
+	if err != nil || same.Proof != first.Proof {
+		t.Fatalf("%v %v", same, err)
+	}
+	if wait := answer(recovery.Reply{Login: "newcomer", Code: code}, recovery.Answered).Again.Sub(w.flow.Now()); wait < 19*time.Minute || wait > 20*time.Minute {
+		t.Errorf("again in %v", wait)
+	}
+	w.advance(21 * time.Minute)
+	first, err = w.answer(t, recovery.Reply{Login: "newcomer", Code: code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.flow.Complete(t.Context(), first.Proof, secret.New(good), ""); err != nil {
+		t.Fatal(err)
+	}
+	answer(recovery.Reply{Login: "newcomer", Code: code}, recovery.Used)
+	w.settled(t)
+	w.unread()
+	w.issue(t, "helpdesk", "alice")
+	if _, err := w.answer(t, recovery.Reply{Login: "alice", Code: code}); !errors.Is(err, recovery.ErrWrong) || errors.As(err, new(*recovery.Late)) {
+		t.Errorf("somebody else's code: %v", err)
+	}
+
+	// A message that was opened on the telephone: its code on the computer.
+	begun := w.begin(t, "alice")
+	link, six := w.next(t)
+	w.settled(t)
+	held, err := w.answer(t, recovery.Reply{Link: link})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if late := answer(recovery.Reply{Attempt: begun.Attempt, Code: six}, recovery.Answered); !late.Again.IsZero() {
+		t.Errorf("a message twice: %+v", late)
+	}
+	answer(recovery.Reply{Link: link}, recovery.Answered)
+	for proof, here := range map[string]bool{"": false, first.Proof: false, held.Proof: true} {
+		if seen, err := w.flow.Look(t.Context(), link, proof); err != nil || seen.Fate != recovery.Answered || seen.Here != here || seen.At.IsZero() {
+			t.Errorf("%+v, %v; want here %v", seen, err, here)
+		}
+	}
+	if again, err := w.answer(t, recovery.Reply{Link: link, Proof: held.Proof}); err != nil || again.Proof != held.Proof {
+		t.Errorf("%+v, %v", again, err)
+	}
+
+	begun = w.begin(t, "alice")
+	_, six = w.next(t)
+	w.settled(t)
+	w.advance(11 * time.Minute)
+	answer(recovery.Reply{Attempt: begun.Attempt, Code: six}, recovery.Expired)
+	if err := w.flow.Cancel(t.Context(), "id-alice", "emaillink", "id-operator"); err != nil {
+		t.Fatal(err)
+	}
+	answer(recovery.Reply{Attempt: begun.Attempt, Code: six}, recovery.Ended)
 }
 
 // R-REC-10, R-REC-24: nobody else's, nothing else's, and of two at once one.
@@ -277,7 +368,7 @@ func TestCodeAsLink(t *testing.T) {
 	w := withDesk(t)
 	issued := w.issue(t, "activationcode", "newcomer")
 	_, token, _ := strings.Cut(issued.URL.Reveal(), "?t=")
-	if seen, err := w.flow.Look(t.Context(), token); err != nil || seen.Fate != recovery.Open || seen.Code != "" {
+	if seen, err := w.flow.Look(t.Context(), token, ""); err != nil || seen.Fate != recovery.Open || seen.Code != "" {
 		t.Errorf("%+v, %v", seen, err)
 	}
 	if _, err := w.answer(t, recovery.Reply{Link: token}); err != nil {
@@ -306,7 +397,7 @@ func TestEvents(t *testing.T) {
 	if e := events[0]; e.Method != "helpdesk" || e.Result != "issued" || e.By != "id-operator" || e.Fate != recovery.Open || e.To != "" {
 		t.Errorf("the code: %+v", e)
 	}
-	if e := events[1]; e.Method != "emaillink" || e.Result != "sent" || e.Fate != recovery.Used || e.To != "a••••@h••••" || !e.At.Before(events[0].At) {
+	if e := events[1]; e.Method != "emaillink" || e.Result != "sent" || e.Fate != recovery.Answered || e.To != "a••••@h••••" || !e.At.Before(events[0].At) {
 		t.Errorf("the mail: %+v", e)
 	}
 	for range 4 {

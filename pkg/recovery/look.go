@@ -18,7 +18,10 @@ type Fate string
 
 // The fates.
 const (
-	Open     Fate = "open"
+	Open Fate = "open"
+	// Answered by a browser that has not finished. Nothing has
+	// changed yet.
+	Answered Fate = "answered"
 	Used     Fate = "used"
 	Replaced Fate = "replaced"
 	Expired  Fate = "expired"
@@ -30,19 +33,22 @@ const (
 // Opened is what the page of a link may show to whoever holds it.
 type Opened struct {
 	Fate    Fate
-	At      time.Time // of the use, the replacement or the end; zero when unknown
+	At      time.Time // of the answer, the use, the replacement or the end; zero when unknown
 	Purpose Purpose
 	Until   time.Time // Open: when the link ends
 	Code    string    // Open, and still good: the code of the same message
 	Return  string
 	// Login is what was typed to get this link: to get another one.
 	Login string
+	// Here is set of an Answered one whose proof this browser has: it goes on.
+	Here bool
 }
 
 // Look reads a link's token and changes nothing: mail scanners look too
-// (R-REC-06). Only the right token learns anything but Unknown. The error
-// wraps store.ErrUnavailable or directory.ErrUnavailable.
-func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
+// (R-REC-06). Only the right token learns anything but Unknown. The proof is
+// that of the browser, empty for none. The error wraps store.ErrUnavailable or
+// directory.ErrUnavailable.
+func (f *Flow) Look(ctx context.Context, link, proof string) (Opened, error) {
 	t, err := f.read(ctx, parseLink(link))
 	if err != nil || t.fate == Unknown {
 		return Opened{Fate: Unknown}, err
@@ -56,7 +62,7 @@ func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
 		return Opened{Fate: Unknown}, nil // of a server with another key
 	}
 	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: said.Login}
-	if t.fate == Open {
+	if t.fate == Open || t.fate == Answered {
 		ended, err := f.ended(ctx, t)
 		if err != nil {
 			return Opened{Fate: Unknown}, err
@@ -66,6 +72,12 @@ func (f *Flow) Look(ctx context.Context, link string) (Opened, error) {
 		}
 	}
 	switch out.Fate {
+	case Answered:
+		held, err := f.held(ctx, proof)
+		if err != nil {
+			return Opened{Fate: Unknown}, err
+		}
+		out.Here = held.of(t)
 	case Expired:
 		out.At = c.LinkUntil()
 	case Open:
@@ -87,6 +99,7 @@ type attempt struct {
 	purpose  Purpose
 	fate     Fate
 	at       time.Time
+	again    time.Time // Answered: when it may be answered again; zero for never
 	codeOpen bool
 }
 
@@ -172,12 +185,14 @@ func (f *Flow) read(ctx context.Context, id string) (attempt, error) {
 		t.fate, t.at = Used, unixTime(used)
 	case current.Fields[name] != "" && current.Fields[name] != id:
 		t.fate, t.at = Replaced, unixTime(current.Fields[name+" at"])
-	case open.Fields == nil:
+	case t.fields[fieldAnswered] != "" && current.Fields[name] == id:
+		t.fate, t.at = Answered, unixTime(t.fields[fieldAnswered])
+	case open.Fields == nil && t.fields[fieldAnswered] == "":
 		t.fate = Expired
 	case current.Fields[name] != id:
 		t.fate = Ended
 	case claim.Fields != nil:
-		t.fate, t.at = Used, unixTime(claim.Fields[fieldUsed])
+		t.fate, t.at, t.again = Answered, unixTime(claim.Fields[fieldAnswered]), f.now().Add(claim.TTL)
 	}
 	switch err := f.alive(ctx, t.fields[fieldBatch]); {
 	case errors.Is(err, ErrBatch):

@@ -44,6 +44,9 @@ func (f *Flow) whole(p proven, act Purpose) (whole, error) {
 	return whole{p}, nil
 }
 
+// of reports whether a proof was made by answering an attempt.
+func (p *proven) of(t attempt) bool { return p != nil && p.by[t.method.Name()] == t.id }
+
 // held is the proof that a browser has, nil for none.
 func (f *Flow) held(ctx context.Context, text string) (*proven, error) {
 	if text == "" {

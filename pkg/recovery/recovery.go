@@ -69,9 +69,10 @@ type Limits struct {
 	// Hourly and Daily bound what is sent to one account, and to one address.
 	Hourly, Daily throttle.Limiter
 	// Tries bounds the answers to one attempt, Guesses those for one account.
-	// Of codes that are handed over the tries are counted by network: they are
-	// too long to guess, and nobody may use up somebody else's letter.
 	Tries, Guesses throttle.Limiter
+	// Handed bounds the answers to a code that is handed over, by network: it is
+	// too long to guess, and nobody may use up somebody else's letter.
+	Handed throttle.Limiter
 	// Facts bounds the answers about one account to one Asked method.
 	Facts throttle.Limiter
 	// All bounds what could be guessed of all accounts together: six digits
@@ -90,6 +91,7 @@ func DefaultLimits() Limits {
 		Daily:     throttle.Limiter{Name: "recovery daily", Limit: 6, Window: 24 * time.Hour},
 		Tries:     throttle.Limiter{Name: "recovery tries", Limit: 5, Window: 7 * 24 * time.Hour},
 		Guesses:   throttle.Limiter{Name: "recovery guesses", Limit: 20, Window: 24 * time.Hour},
+		Handed:    throttle.Limiter{Name: "recovery handed", Limit: 5, Window: time.Hour},
 		Facts:     throttle.Limiter{Name: "recovery facts", Limit: 5, Window: 24 * time.Hour},
 		All:       throttle.Limiter{Name: "recovery all", Limit: 5000, Window: time.Hour},
 	}
@@ -126,6 +128,7 @@ const (
 	fieldBefore   = "before" // of a change of contact: the contacts as they were, sealed
 	fieldFamily   = "family" // the attempts of one message for several accounts
 	fieldBatch    = "batch"
+	fieldAnswered = "answered"
 	fieldUsed     = "used"
 	fieldAttempt  = "attempt"
 	fieldSince    = "since"   // when the account got its password, in microseconds

@@ -202,6 +202,13 @@ func (w *world) next(t *testing.T) (link, code string) {
 	return "", ""
 }
 
+// unread forgets the mails that came.
+func (w *world) unread() {
+	for len(w.mails) > 0 {
+		<-w.mails
+	}
+}
+
 // settled waits until all that was to be sent was sent.
 func (w *world) settled(t *testing.T) {
 	t.Helper()
@@ -343,7 +350,7 @@ func TestLookingConsumesNothing(t *testing.T) {
 	w.begin(t, "alice")
 	link, code := w.next(t)
 	for range 50 {
-		seen, err := w.flow.Look(t.Context(), link)
+		seen, err := w.flow.Look(t.Context(), link, "")
 		if err != nil || seen.Fate != recovery.Open || seen.Code != code {
 			t.Fatalf("%+v, %v", seen, err)
 		}
@@ -362,7 +369,7 @@ func TestFates(t *testing.T) {
 	w.settled(t)
 	check := func(link string, want recovery.Fate) {
 		t.Helper()
-		if seen, err := w.flow.Look(t.Context(), link); err != nil || seen.Fate != want || want != recovery.Unknown && seen.At.IsZero() && want != recovery.Open {
+		if seen, err := w.flow.Look(t.Context(), link, ""); err != nil || seen.Fate != want || want != recovery.Unknown && seen.At.IsZero() && want != recovery.Open {
 			t.Errorf("%s at %v, %v; want %s", seen.Fate, seen.At, err, want)
 		}
 	}
@@ -378,10 +385,17 @@ func TestFates(t *testing.T) {
 	check(second[:len(second)-1]+string("ab"[boolIndex(last == "a")]), recovery.Unknown)
 	check("", recovery.Unknown)
 	check(second+"0", recovery.Unknown)
-	if _, err := w.answer(t, recovery.Reply{Link: second}); err != nil {
+	proven, err := w.answer(t, recovery.Reply{Link: second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(second, recovery.Answered) // and nothing has changed
+	if _, err := w.flow.Complete(t.Context(), proven.Proof, secret.New(good), ""); err != nil {
 		t.Fatal(err)
 	}
 	check(second, recovery.Used)
+	w.settled(t)
+	w.unread()
 
 	w.begin(t, "newcomer")
 	third, thirdCode := w.next(t)

@@ -12,6 +12,7 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
+	"github.com/loge-idp/loge/pkg/throttle"
 	"github.com/loge-idp/loge/pkg/ticket"
 )
 
@@ -61,7 +62,16 @@ func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.Store.Do(ctx, append(later, f.Forget(who)...)...); err != nil {
+	ops := append(later, f.Forget(who)...)
+	// Whoever took the account over must not have used up the messages by which
+	// its owner gets a new password.
+	for _, limit := range []throttle.Limiter{f.Limits.Hourly, f.Limits.Daily} {
+		ops = append(ops, limit.Forgive(string(who)))
+		for _, c := range before {
+			ops = append(ops, limit.Forgive("to "+f.mark(c)))
+		}
+	}
+	if err := f.Store.Do(ctx, ops...); err != nil {
 		return err
 	}
 	return f.Sessions.EndAll(ctx, who)

@@ -134,6 +134,7 @@ func samples() []sample {
 		{"password-unlockable", render.Password{Frame: step(3), Purpose: render.PurposeReset, Login: "elefevre", Minimum: 12, Unlockable: true}},
 		{"activated", render.Activated{Frame: moodle, Login: "elefevre", Rescue: []string{"e••••@e••••", "•••• 13"}, Charter: true, LoginURL: "/login?ask=1"}},
 		{"login-unlocked", render.Login{Frame: alert(moodle, render.Alert{Key: render.AlertUnlocked, Good: true}), Username: "elefevre"}},
+		{"activate-network", render.Identify{Frame: step(1), Purpose: render.PurposeActivate, Letters: true, Network: true}},
 		{"login-letters", render.Login{Letters: true}},
 		{"account", render.Account{Frame: alert(moodle, render.Alert{Key: render.AlertPasswordChanged, Good: true}), Name: "Élodie Lefèvre", Login: "elefevre", Ends: grace,
 			Parts: []string{"password", "sessions", "apps", "events"}}},
@@ -142,7 +143,7 @@ func samples() []sample {
 		{"account-sessions", render.Sessions{Frame: render.Frame{NoDoors: true}, Open: []render.OpenSession{
 			{SID: "a", Device: "Firefox, Windows", Network: "192.0.2.0/24", Began: tuesday, Seen: tuesday, Current: true, Apps: []string{"Moodle", "Webmail"}},
 			{SID: "b", Network: "2001:db8:1:2::/64", Seen: tuesday.Add(-50 * time.Hour)}}}},
-		{"account-apps", render.Apps{Frame: render.Frame{NoDoors: true}, Agreed: []render.Agreed{{ID: "c", Name: "Moodle", At: tuesday}}}},
+		{"account-apps", render.Apps{Frame: render.Frame{NoDoors: true}, Used: []render.Used{{Name: "Moodle", At: tuesday}}, Agreed: []render.Agreed{{ID: "c", Name: "Moodle", At: tuesday}}}},
 		{"account-apps-none", render.Apps{Frame: render.Frame{NoDoors: true}}},
 		{"account-events", render.Events{Frame: render.Frame{NoDoors: true}, SignIns: []render.SignIn{{At: tuesday, Device: "Firefox, Windows", Network: "192.0.2.0/24", App: "Moodle"}, {At: tuesday, Network: "198.51.100.0/24"}}, Events: []render.DeskEvent{{At: tuesday, Result: "changed"}, {At: tuesday, Result: "sent", To: "e••••@h••••", Fate: "used"}}}},
 		{"account-events-none", render.Events{Frame: render.Frame{NoDoors: true}}},
@@ -188,7 +189,7 @@ func samples() []sample {
 		render.ReasonSecurity, render.ReasonTooManyTries, render.ReasonUnknownState, render.ReasonApplication} {
 		all = append(all, sample{"refused-" + string(reason), render.Refused{Frame: moodle, Reason: reason}})
 	}
-	for _, fate := range []render.Fate{render.FateUsed, render.FateReplaced, render.FateExpired, render.FateEnded, render.FateUnknown} {
+	for _, fate := range []render.Fate{render.FateAnswered, render.FateUsed, render.FateReplaced, render.FateExpired, render.FateEnded, render.FateUnknown} {
 		all = append(all, sample{"expired-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeReset, Fate: fate, At: tuesday}},
 			sample{"expired-undated-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeActivate, Fate: fate}})
 	}

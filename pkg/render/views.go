@@ -84,10 +84,19 @@ const (
 	AlertBadAddress     AlertKey = "bad_address"     // no rescue address: malformed, or the institution's own
 	AlertBadNumber      AlertKey = "bad_number"      // not the number of a mobile that messages go to
 	AlertUnlocked       AlertKey = "unlocked"        // the account is, with the password that it had
+
+	// The right code, too late.
+	AlertLateAnswered AlertKey = "late_answered" // another browser goes on with it, since At
+	AlertLateLent     AlertKey = "late_lent"     // so it is; At is when it can be used again
+	AlertLateUsed     AlertKey = "late_used"
+	AlertLateReplaced AlertKey = "late_replaced"
+	AlertLateExpired  AlertKey = "late_expired"
+	AlertLateEnded    AlertKey = "late_ended"
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadNumber, AlertUnlocked}
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadNumber, AlertUnlocked,
+	AlertLateAnswered, AlertLateLent, AlertLateUsed, AlertLateReplaced, AlertLateExpired, AlertLateEnded}
 
 // Link is a way out, worded by the message link.<Key>.
 type Link struct {
@@ -321,6 +330,8 @@ type Identify struct {
 	// with one.
 	Letters bool
 	Code    string // as typed before
+	// Network is set in a network of schools: one account is good in all.
+	Network bool
 	// Numbers is set where somebody can say who they are by a number and a
 	// date of birth.
 	Numbers bool
@@ -463,6 +474,7 @@ type Fate string
 
 // The fates.
 const (
+	FateAnswered Fate = "answered" // a browser goes on with it, and has not finished
 	FateUsed     Fate = "used"
 	FateReplaced Fate = "replaced" // a newer message has left
 	FateExpired  Fate = "expired"
@@ -470,7 +482,7 @@ const (
 	FateUnknown  Fate = "unknown" // not a link of ours, or forgotten long since
 )
 
-var fates = []Fate{FateUsed, FateReplaced, FateExpired, FateEnded, FateUnknown}
+var fates = []Fate{FateAnswered, FateUsed, FateReplaced, FateExpired, FateEnded, FateUnknown}
 
 // FormPost carries an answer to an application by a form: CAS method=POST,
 // OIDC response_mode=form_post. Without a script it has a button.

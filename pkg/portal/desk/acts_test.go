@@ -219,7 +219,7 @@ func TestFreeze(t *testing.T) {
 	if a := s.account("lea.dalmeida"); len(a.Contacts) != 1 || !a.Contacts[0].Frozen {
 		t.Errorf("%+v", a.Contacts)
 	}
-	if seen, err := s.flow.Look(t.Context(), link); err != nil || seen.Fate == "open" {
+	if seen, err := s.flow.Look(t.Context(), link, ""); err != nil || seen.Fate == "open" {
 		t.Errorf("what was sent there is good still: %+v, %v", seen, err)
 	}
 	b.post(place, "do", "forget").is(t, 303)
