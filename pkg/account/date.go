@@ -68,14 +68,19 @@ func (d Date) Last() time.Time { return d.In(Place).AddDate(0, 0, 1).Add(-time.S
 // Before reports whether the date is earlier than another one.
 func (d Date) Before(other Date) bool { return d.In(time.UTC).Before(other.In(time.UTC)) }
 
-// Next is the day after.
-func (d Date) Next() Date { return DateOf(d.In(Place).AddDate(0, 0, 1)) }
+// AddDays is so many days on.
+func (d Date) AddDays(n int) Date { return DateOf(d.In(Place).AddDate(0, 0, n)) }
 
-// AddMonths is the same day so many months on, or the last one of a shorter
-// month.
+// AddMonths is the same day so many months on. Of the last day of a month, and
+// where a month is too short, it is the last one: six months after 30 June are
+// over on 31 December.
 func (d Date) AddMonths(n int) Date {
 	first := time.Date(d.Year, d.Month+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
-	return Date{first.Year(), first.Month(), min(d.Day, first.AddDate(0, 1, -1).Day())}
+	day := first.AddDate(0, 1, -1).Day()
+	if d.AddDays(1).Day != 1 {
+		day = min(day, d.Day)
+	}
+	return Date{first.Year(), first.Month(), day}
 }
 
 // In is the first instant of the date in a place.

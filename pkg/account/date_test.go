@@ -75,3 +75,29 @@ func FuzzParseDate(f *testing.F) {
 		}
 	})
 }
+
+// R11, R13: a last day so many months on.
+func TestAddMonths(t *testing.T) {
+	for _, c := range []struct {
+		from   string
+		months int
+		want   string
+	}{
+		{"2026-06-30", 6, "2026-12-31"},
+		{"2026-12-31", 2, "2027-02-28"},
+		{"2027-02-28", 6, "2027-08-31"},
+		{"2027-02-28", 12, "2028-02-29"},
+		{"2026-09-15", 12, "2027-09-15"},
+		{"2027-01-30", 1, "2027-02-28"},
+		{"2026-11-29", 3, "2027-02-28"},
+		{"2026-10-24", 1, "2026-11-24"},
+	} {
+		from, err := account.ParseDate(c.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := from.AddMonths(c.months).String(); got != c.want {
+			t.Errorf("%s and %d months: %s, want %s", c.from, c.months, got, c.want)
+		}
+	}
+}

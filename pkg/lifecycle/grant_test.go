@@ -111,14 +111,14 @@ func TestALifeInGrace(t *testing.T) {
 		t.Errorf("before a grace that follows by itself: %v", err)
 	}
 	h.days(16)
-	is(account.Grace, "2026-12-30")
+	is(account.Grace, "2026-12-31")
 	h.days(75)
-	told("fermera le 30\u00a0décembre")
+	told("fermera le 31\u00a0décembre")
 	until, err := x.Grant(t.Context(), dir, felix().ID, 3, "desk")
-	if err != nil || until.String() != "2027-03-30" {
+	if err != nil || until.String() != "2027-03-31" {
 		t.Errorf("%s, %v", until, err)
 	}
-	is(account.Grace, "2027-03-30")
+	is(account.Grace, "2027-03-31")
 	h.days(120)
-	is(account.Disabled, "2027-03-30")
+	is(account.Disabled, "2027-03-31")
 }

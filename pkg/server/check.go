@@ -186,7 +186,10 @@ func (d *doctor) account(a account.Account, server *Server) {
 	if a.Reason != account.ReasonNone {
 		status += " (" + string(a.Reason) + ")"
 	}
-	if !a.Ends.IsZero() {
+	switch {
+	case a.Status == account.Disabled && !a.Ends.IsZero():
+		status += ", after " + account.DateOf(a.Ends).String()
+	case !a.Ends.IsZero():
 		status += ", until " + account.DateOf(a.Ends).String()
 	}
 	if !a.Closes.IsZero() {

@@ -53,12 +53,13 @@ func putOffSupann(e entry, now standing, until account.Date) (out []exchange) {
 	for _, old := range e.all("supannRessourceEtatDate") {
 		cut := strings.LastIndexByte(old, ':')
 		end, err := account.ParseDate(old[cut+1:])
-		if !hasLabel(old, compte) || err != nil || !end.Before(until) {
+		open := cut+1 == len(old) // of a grace that has a begin only
+		if !hasLabel(old, compte) || err != nil && !open || !end.IsZero() && !end.Before(until) {
 			continue
 		}
 		begun := old[:cut]
 		if now.status == account.Grace && !hasLabel(old, grace) {
-			begun = grace + ":" + compact(end.Next())
+			begun = grace + ":" + compact(end.AddDays(1))
 			for _, state := range e.all("supannRessourceEtat") {
 				if hasLabel(state, compte) {
 					out = append(out, exchange{"supannRessourceEtat", state, grace})

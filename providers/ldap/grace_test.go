@@ -23,12 +23,15 @@ func TestGrace_R13(t *testing.T) {
 	left := func(state, day string) string {
 		return "supannRessourceEtat: {COMPTE}A:" + state + "\nsupannRessourceEtatDate: {COMPTE}A:" + state + "::" + day
 	}
+	begun := func(day string) string {
+		return "supannRessourceEtat: {COMPTE}A:SupannSursis\nsupannRessourceEtatDate: {COMPTE}A:SupannSursis:" + day + ":"
+	}
 	for name, c := range map[string]struct {
 		preset, entry string
 		months        int
 		want          string
 	}{
-		"not yet":                         {"supann", left("SupannActif", "20260930"), 6, "active until 2026-09-30, closes 2027-03-30"},
+		"not yet":                         {"supann", left("SupannActif", "20260930"), 6, "active until 2026-09-30, closes 2027-03-31"},
 		"no rule":                         {"supann", left("SupannActif", "20260831"), 0, "disabled (expired) until 2026-08-31"},
 		"3 months":                        {"supann", left("SupannActif", "20260831"), 3, "grace (departure) until 2026-11-30"},
 		"6 months":                        {"supann", left("SupannActif", "20260831"), 6, "grace (departure) until 2027-02-28"},
@@ -37,11 +40,16 @@ func TestGrace_R13(t *testing.T) {
 		"over":                            {"supann", left("SupannActif", "20260614"), 3, "disabled (expired) until 2026-09-14"},
 		"the grace is in the directory":   {"supann", left("SupannSursis", "20260930"), 12, "grace (departure) until 2026-09-30"},
 		"and over":                        {"supann", left("SupannSursis", "20260831"), 12, "disabled (expired) until 2026-08-31"},
+		"a grace with its begin only":     {"supann", begun("20260701"), 6, "grace (departure) until 2026-12-31"},
+		"in the middle of a month":        {"supann", begun("20260616"), 3, "grace (departure) until 2026-09-15"},
+		"over by the rule":                {"supann", begun("20260615"), 3, "disabled (expired) until 2026-09-14"},
+		"a begin, and no rule":            {"supann", begun("20200701"), 0, "grace (departure)"},
+		"a begin that is no day":          {"supann", begun("hier"), 3, "disabled (unknown_state)"},
 		"never arrived":                   {"supann", left("SupannAnticipe", "20260831"), 12, "disabled (expired) until 2026-08-31"},
 		"closed by hand":                  {"supann", "supannRessourceEtat: {COMPTE}I:SupannInactif", 12, "disabled (closed)"},
 		"locked in the grace":             {"supann", left("SupannActif", "20260831") + "\npwdAccountLockedTime: 000001010000Z", 12, "locked (administrative)"},
 		"the server lets nobody in":       {"supann", left("SupannActif", "20260831") + "\npwdEndTime: 20260831220000Z", 12, "disabled (expired) until 2026-08-31"},
-		"schacExpiryDate, before":         {"schac", "schacExpiryDate: 20260930220000Z", 3, "active until 2026-09-30, closes 2026-12-30"},
+		"schacExpiryDate, before":         {"schac", "schacExpiryDate: 20260930220000Z", 3, "active until 2026-09-30, closes 2026-12-31"},
 		"schacExpiryDate, afterwards":     {"schac", "schacExpiryDate: 20260831220000Z", 3, "grace (departure) until 2026-11-30"},
 		"schacExpiryDate, no grace":       {"schac", "schacExpiryDate: 20260831220000Z", 0, "disabled (expired) until 2026-08-31"},
 		"accountExpires is an end for AD": {"active-directory", "userAccountControl: 512\naccountExpires: 134326800000000000", 12, "disabled (expired) until 2026-08-31"},
@@ -106,23 +114,26 @@ func TestExtendEverywhere_R13(t *testing.T) {
 				"supannRessourceEtatDate": {ours + "A:SupannSursis:20260701:20271231"}}},
 		"staff, 6 months, of a grace that was not written": {"supann",
 			"supannRessourceEtat: {COMPTE}A:SupannActif\nsupannRessourceEtatDate: {COMPTE}A:SupannActif:20200901:20260831\nsupannRessourceEtatDate: " + mail, 6, 6,
-			"grace (departure) until 2027-08-28", map[string][]string{
+			"grace (departure) until 2027-08-31", map[string][]string{
 				"supannRessourceEtat":     {ours + "A:SupannSursis"},
-				"supannRessourceEtatDate": {ours + "A:SupannSursis:20260901:20270828", mail}}},
+				"supannRessourceEtatDate": {ours + "A:SupannSursis:20260901:20270831", mail}}},
+		"affiliate, 3 months, of a grace with its begin only": {"supann",
+			"supannRessourceEtat: {COMPTE}A:SupannSursis\nsupannRessourceEtatDate: {COMPTE}A:SupannSursis:20260701:", 3, 3,
+			"grace (departure) until 2026-12-31", map[string][]string{"supannRessourceEtatDate": {ours + "A:SupannSursis:20260701:20261231"}}},
 		"guest, 3 months, who has not left": {"supann", "supannRessourceEtat: {COMPTE}A:SupannActif\nsupannRessourceEtatDate: {COMPTE}A:SupannActif::20260930", 0, 3,
-			"active until 2026-12-30", map[string][]string{
+			"active until 2026-12-31", map[string][]string{
 				"supannRessourceEtat":     {ours + "A:SupannActif"},
-				"supannRessourceEtatDate": {ours + "A:SupannActif::20261230"}}},
+				"supannRessourceEtatDate": {ours + "A:SupannActif::20261231"}}},
 		"two ends": {"supann", "supannRessourceEtat: {COMPTE}A:SupannActif\nsupannRessourceEtatDate: {COMPTE}A:SupannActif::20260930\npwdEndTime: 20261001220000Z", 0, 3,
-			"active until 2026-12-30", map[string][]string{
-				"supannRessourceEtatDate": {ours + "A:SupannActif::20261230"},
-				"pwdEndTime":              {"20261230230000Z"}}},
+			"active until 2026-12-31", map[string][]string{
+				"supannRessourceEtatDate": {ours + "A:SupannActif::20261231"},
+				"pwdEndTime":              {"20261231230000Z"}}},
 		"ppolicy": {"inetorgperson", "pwdEndTime: 20260930220000Z", 0, 6,
-			"active until 2027-03-30", map[string][]string{"pwdEndTime": {"20270330220000Z"}}},
+			"active until 2027-03-31", map[string][]string{"pwdEndTime": {"20270331220000Z"}}},
 		"Active Directory": {"active-directory", "userAccountControl: 512\naccountExpires: 134352792000000000", 0, 3, // 2026-09-30, up to midnight in Paris
-			"active until 2026-12-30", map[string][]string{"accountExpires": {"134431452000000000"}, "userAccountControl": {"512"}}},
+			"active until 2026-12-31", map[string][]string{"accountExpires": {"134432316000000000"}, "userAccountControl": {"512"}}},
 		"schac": {"schac", "schacExpiryDate: 20260930220000Z", 0, 3,
-			"active until 2026-12-30", map[string][]string{"schacExpiryDate": {"20261230230000Z"}}},
+			"active until 2026-12-31", map[string][]string{"schacExpiryDate": {"20261231230000Z"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			preset := c.preset

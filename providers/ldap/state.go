@@ -129,27 +129,38 @@ func judgeSupann(e entry, t terms) (standing, bool) {
 		state = states[0]
 	}
 	s := supannState(state)
-	if fields == nil || fields[3] == "" {
+	if fields == nil {
 		return s, true
 	}
-	day, err := time.ParseInLocation("20060102", fields[3][:min(8, len(fields[3]))], account.Place)
-	switch {
-	case err != nil:
+	begin, err1 := supannDay(fields[2])
+	end, err2 := supannDay(fields[3])
+	if err1 != nil && s.status == account.Grace || err2 != nil {
 		return unknown, true
-	case !s.status.MayLogin():
-		return s, true
 	}
-	// R11: provisioning may be late, the date is not.
 	arriving := strings.HasSuffix(strings.ToLower(state), ":supannanticipe")
-	months := t.grace
-	if arriving || s.status == account.Grace {
-		months = 0
-	}
-	s = t.ending(s, account.DateOf(day).Last(), months)
-	if arriving && s.status == account.Active { // and then stays
-		s.ends = time.Time{}
+	switch {
+	case !s.status.MayLogin():
+	case s.status == account.Grace && end.IsZero() && !begin.IsZero() && t.grace > 0:
+		s = t.ending(s, begin.AddDays(-1).AddMonths(t.grace).Last(), 0)
+	case end.IsZero():
+	case s.status == account.Grace:
+		s = t.ending(s, end.Last(), 0)
+	case arriving:
+		if s = t.ending(s, end.Last(), 0); s.status == account.Active { // and then stays
+			s.ends = time.Time{}
+		}
+	default:
+		s = t.ending(s, end.Last(), t.grace)
 	}
 	return s, true
+}
+
+// supannDay reads a date of SUPANN, which may have a time; zero where there is none.
+func supannDay(text string) (account.Date, error) {
+	if text == "" {
+		return account.Date{}, nil
+	}
+	return account.ParseDate(text[:min(8, len(text))])
 }
 
 // supannState is row R10 of the decision table.
