@@ -1,0 +1,77 @@
+package recovery_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/secret"
+)
+
+// "Five tries per flow × unlimited flows": twenty guesses at one account in a
+// day, however many messages it got. The owner's link is none, and goes on.
+func TestGuessesAddUp(t *testing.T) {
+	w := start(t)
+	guess := func(begun recovery.Begun, code string) error {
+		_, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code})
+		return err
+	}
+	for message := range 4 {
+		if message == 3 {
+			w.advance(61 * time.Minute) // three messages an hour
+		}
+		begun := w.begin(t, "alice")
+		_, code := w.next(t)
+		w.settled(t)
+		for n := range 5 {
+			if err := guess(begun, fmt.Sprintf("%06d", n)); !errors.Is(err, recovery.ErrWrong) && code != fmt.Sprintf("%06d", n) {
+				t.Errorf("%v", err)
+			}
+		}
+	}
+	begun := w.begin(t, "alice")
+	link, code := w.next(t)
+	w.settled(t)
+	if err := guess(begun, code); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("the 21st guess was right: %v", err)
+	}
+	if _, err := w.answer(t, recovery.Reply{Link: link}); err != nil {
+		t.Errorf("the owner's link: %v", err)
+	}
+	w.advance(24 * time.Hour)
+	begun = w.begin(t, "alice")
+	_, code = w.next(t)
+	w.settled(t)
+	if err := guess(begun, code); err != nil {
+		t.Errorf("the next day: %v", err)
+	}
+}
+
+// An account is activated once its charter is accepted, that one and no other.
+func TestCharter(t *testing.T) {
+	w := start(t)
+	w.flow.Charter = "https://univ.example/charter"
+	proof := w.proof(t, "newcomer")
+	complete := func() error {
+		_, err := w.flow.Complete(t.Context(), proof, secret.New(good), "")
+		return err
+	}
+	if err := complete(); !errors.Is(err, recovery.ErrCharter) {
+		t.Errorf("not accepted: %v", err)
+	}
+	if err := w.flow.Accept(t.Context(), proof); err != nil {
+		t.Fatal(err)
+	}
+	w.flow.Charter = "https://univ.example/charter-2027"
+	if err := complete(); !errors.Is(err, recovery.ErrCharter) || len(w.people.set) != 0 {
+		t.Errorf("another one: %v, set %v", err, w.people.set)
+	}
+	if err := w.flow.Accept(t.Context(), proof); err != nil {
+		t.Fatal(err)
+	}
+	if err := complete(); err != nil {
+		t.Error(err)
+	}
+}
