@@ -250,6 +250,7 @@ const (
 	AlertDeskVerified     AlertKey = "desk_verified"
 	AlertDeskSent         AlertKey = "desk_sent"
 	AlertDeskLinked       AlertKey = "desk_linked"
+	AlertDeskUnverified   AlertKey = "desk_unverified"
 	AlertDeskWrong        AlertKey = "desk_wrong"
 	AlertDeskTooMany      AlertKey = "desk_too_many"
 	AlertDeskNoContact    AlertKey = "desk_no_contact"
@@ -270,7 +271,7 @@ const (
 
 func deskKeys() []string {
 	var keys []string
-	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
+	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskUnverified, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
 		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskVoid, AlertDeskNotAsked, AlertDeskEndElsewhere,
 		AlertDeskGranted, AlertDeskRefused} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")

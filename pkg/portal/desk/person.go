@@ -184,6 +184,10 @@ var mistakes = map[error]render.AlertKey{
 }
 
 func (p *Pages) wrong(w http.ResponseWriter, r *http.Request, s *session.Session, err error) {
+	if errors.Is(err, operator.DeniedUnverified) { // the page says how that is done
+		p.show(w, r, s, http.StatusForbidden, &render.Alert{Key: render.AlertDeskUnverified})
+		return
+	}
 	for mistake, key := range mistakes {
 		if errors.Is(err, mistake) {
 			p.show(w, r, s, http.StatusBadRequest, &render.Alert{Key: key})
