@@ -37,6 +37,8 @@ type Searcher interface {
 type Selecting interface {
 	// Reads reports whether accounts come with their values of an attribute.
 	Reads(attribute string) bool
+	// Finds reports whether Query.Where can ask for an attribute.
+	Finds(attribute string) bool
 }
 
 // Editor is implemented by directories whose entries can be changed in more

@@ -71,6 +71,9 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 					return nil, o.config.source.at(fmt.Sprintf("desk.rules[%d]", i), unread(name))
 				}
 			}
+			if reach := rule.Reach; reach != nil && !d.Finds(reach.Theirs) {
+				return nil, o.config.source.at(fmt.Sprintf("desk.rules[%d].reach.theirs", i), fmt.Errorf("is %q, by which the directory finds nobody; name an attribute of the accounts' own entries", reach.Theirs))
+			}
 		}
 	}
 	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Outbox: post,

@@ -33,7 +33,8 @@ func (s *selecting) Open(ctx context.Context, env directory.Env) (directory.Dire
 	return &selecting{inner}, err
 }
 
-func (*selecting) Reads(attribute string) bool { return attribute == "eduPersonAffiliation" }
+func (*selecting) Reads(attribute string) bool   { return attribute == "eduPersonAffiliation" }
+func (s *selecting) Finds(attribute string) bool { return s.Reads(attribute) }
 
 // A way that cannot be meant, or that could never be for anybody, is an error at
 // start that names its place.

@@ -91,6 +91,12 @@ func (d *dir) Reads(attribute string) bool {
 	return slices.Contains(d.schema.Attributes.Release, attribute) || d.groups.Base != "" && attribute == d.groups.Attribute
 }
 
+// Finds implements directory.Selecting: groups that other entries list are of no
+// account's own entry.
+func (d *dir) Finds(attribute string) bool {
+	return slices.Contains(d.schema.Attributes.Release, attribute)
+}
+
 // Find implements directory.Reader by one search over all lookup attributes.
 func (d *dir) Find(ctx context.Context, login string) (account.Account, error) {
 	login = typed(login)

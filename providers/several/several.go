@@ -299,6 +299,14 @@ func (j joined) Grace(months func(account.Account) int) {
 	}
 }
 
+// Finds implements directory.Selecting, as Reads does.
+func (j joined) Finds(attribute string) bool {
+	return slices.ContainsFunc(j, func(m Named) bool {
+		d, selects := m.Directory.(directory.Selecting)
+		return !selects || d.Finds(attribute)
+	})
+}
+
 // Lift implements directory.Lifter.
 func (j joined) Lift(ctx context.Context, id account.ID, reason account.Reason) error {
 	m, own, err := j.route(id)
