@@ -166,9 +166,28 @@ func (p *Portal) checkPassword(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	var lines []string
+	var reasons []string
 	for _, reason := range p.Recovery.Policy.Check(secret.New(r.PostFormValue("password")), password.ContextOf(s.Account)) {
-		lines = append(lines, p.Pages.Text(r, refusedKey(string(reason))))
+		reasons = append(reasons, string(reason))
+	}
+	p.tell(w, r, reasons)
+}
+
+// checkNew is checkPassword for whoever has proved who they are.
+func (p *Portal) checkNew(w http.ResponseWriter, r *http.Request) {
+	reasons, err := p.Recovery.Weak(r.Context(), p.Cookies.Get(r, cookieProof), secret.New(r.PostFormValue("password")))
+	if err != nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	p.tell(w, r, reasons)
+}
+
+// tell writes why a password would be refused.
+func (p *Portal) tell(w http.ResponseWriter, r *http.Request, reasons []string) {
+	lines := make([]string, len(reasons))
+	for i, reason := range reasons {
+		lines[i] = p.Pages.Text(r, refusedKey(reason))
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte(strings.Join(lines, "\n"))) // the browser has gone: nobody is left to tell
@@ -211,9 +230,14 @@ func (p *Portal) postSessions(w http.ResponseWriter, r *http.Request, s *session
 	p.did(w, r, "/account/sessions", render.AlertSessionEnded)
 }
 
-// apps lists what was agreed to, over all protocols.
+// apps lists what was entered and what was agreed to, over all protocols.
 func (p *Portal) apps(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	view := render.Apps{Frame: p.own(r)}
+	open, err := p.Sessions.List(r.Context(), s.Account.ID)
+	if err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
+	view := render.Apps{Frame: p.own(r), Used: used(open)}
 	for _, each := range p.Consenters {
 		given, err := each.Consents(r.Context(), s.Account.ID)
 		if err != nil {
@@ -225,6 +249,22 @@ func (p *Portal) apps(w http.ResponseWriter, r *http.Request, s *session.Session
 		}
 	}
 	p.Pages.Render(w, r, http.StatusOK, view)
+}
+
+// used are the applications of open sessions, the last entered first, each once.
+func used(open []session.Live) (out []render.Used) {
+	for _, each := range open {
+		for _, visit := range each.Visits {
+			out = append(out, render.Used{Name: cmp.Or(visit.Name, visit.Party), At: time.Unix(visit.At, 0)})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b render.Used) int { return b.At.Compare(a.At) })
+	seen := map[string]bool{}
+	return slices.DeleteFunc(out, func(u render.Used) bool {
+		again := seen[u.Name]
+		seen[u.Name] = true
+		return again
+	})
 }
 
 func (p *Portal) postApps(w http.ResponseWriter, r *http.Request, s *session.Session) {

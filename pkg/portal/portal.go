@@ -98,6 +98,7 @@ func (p *Portal) Routes(m *web.Mux) {
 		page("POST /recover/more", p.postMore)
 		page("GET /recover/password", p.password)
 		page("POST /recover/password", p.postPassword)
+		page("POST /recover/password/check", p.checkNew)
 		page("GET /recover/address", p.address)
 		page("POST /recover/address", p.postAddress)
 		page("GET /recover/unlock", p.unlock)
@@ -136,7 +137,7 @@ func (p *Portal) login(w http.ResponseWriter, r *http.Request) {
 		p.Unavailable(w, r, err)
 		return
 	}
-	view := render.SignedIn{Name: s.Account.Name, Login: s.Account.Login}
+	view := render.SignedIn{Name: s.Account.Name, Login: s.Account.Login, Frame: render.Frame{NoDoors: true}}
 	if s.Account.Status == account.Grace {
 		view.GraceEnds = s.Account.Ends
 	}

@@ -39,11 +39,19 @@ type OpenSession struct {
 	Apps    []string // the applications entered, the last first
 }
 
-// Apps lists the applications that were agreed to be told something. It posts
-// revoke=<ID>.
+// Apps lists the applications that were entered lately, and those that were
+// agreed to be told something. It posts revoke=<ID>.
 type Apps struct {
 	Frame
+	Used   []Used
 	Agreed []Agreed
+}
+
+// Used is one application and when it was last entered on a session that is
+// still open.
+type Used struct {
+	Name string
+	At   time.Time
 }
 
 // Agreed is one application and when it was last agreed to.

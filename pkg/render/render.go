@@ -214,7 +214,8 @@ func schemes(targets []string) string {
 
 // asks is the directive for a page whose script asks this server something.
 func asks(view View) string {
-	if _, ok := view.(NewPassword); ok {
+	switch view.(type) {
+	case NewPassword, Password:
 		return "; connect-src 'self'"
 	}
 	return ""

@@ -119,6 +119,7 @@ func (p *protocol) Routes(m *web.Mux) {
 	m.Page("POST /cas/login", http.HandlerFunc(p.accept))
 	m.Page("POST "+proceedPath, http.HandlerFunc(p.proceed))
 	m.Page("GET /cas/logout", http.HandlerFunc(p.logout))
+	m.Machine("POST /cas/logout", http.HandlerFunc(p.postedLogout))
 
 	both := func(path string, h http.HandlerFunc) {
 		m.Machine("GET "+path, h)

@@ -237,6 +237,11 @@ func TestLogout(t *testing.T) {
 	if a := h.browser().get("/cas/logout"); a.StatusCode != http.StatusOK {
 		t.Errorf("without a session: %d", a.StatusCode)
 	}
+	// Some applications post it, and of their form the cookie is kept back.
+	posted := h.browser().post("/cas/logout", "service", app+"?bye").Header.Get("Location")
+	if want := h.url + "/cas/logout?service=" + url.QueryEscape(app+"?bye"); posted != want {
+		t.Errorf("posted: %q, want %q", posted, want)
+	}
 }
 
 // R-CAS-11: a name that could be read as another is not told at all.

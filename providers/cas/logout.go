@@ -25,6 +25,16 @@ func (p *protocol) logout(w http.ResponseWriter, r *http.Request) {
 	p.env.Pages.Render(w, r, http.StatusOK, page)
 }
 
+// postedLogout makes of a form the request of a link: of an application's form
+// the browser keeps the cookie of the session back.
+func (p *protocol) postedLogout(w http.ResponseWriter, r *http.Request) {
+	to := p.env.Issuer + "/cas/logout"
+	if err := r.ParseForm(); err == nil && len(r.Form) > 0 {
+		to += "?" + r.Form.Encode()
+	}
+	redirect(w, r, to)
+}
+
 // afterLogout is where a logout leads; without a service nowhere.
 func (p *protocol) afterLogout(r *http.Request) (to string, party *Service) {
 	given, err := single(r.URL.Query(), "service", "url")
