@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -14,7 +15,7 @@ import (
 
 // rounds is how many proofs, and half of how many codes and tickets, are fought
 // for.
-var rounds = flag.Int("rounds", 1000, "how many proofs are each redeemed by 50 at once; of codes and tickets twice as many")
+var rounds = flag.Int("rounds", defaultRounds, "how many proofs are each redeemed by 50 at once; of codes and tickets twice as many")
 
 const rivals = 50
 
@@ -82,10 +83,36 @@ func TestRaces(t *testing.T) {
 			forget(t, redis)
 			victor := w.proof(t, round)
 			proof := victor.jar.Cookies(&url.URL{Scheme: "http", Host: "localhost", Path: "/"})
+			// Everybody chooses another one: what a second change left in the
+			// directory would not be the winner's.
+			var rival atomic.Int32
+			var winner atomic.Value
 			if n := w.winners(func(at *node) bool {
-				return complete(t, at, proof, fmt.Sprintf("violette %d sous la lune rousse", round))
+				chosen := fmt.Sprintf("violette %d sous %d lunes rousses", round, rival.Add(1))
+				won := complete(t, at, proof, chosen)
+				if won {
+					winner.Store(chosen)
+				}
+				return won
 			}); n != 1 {
 				t.Fatalf("round %d: %d of %d set a password with one proof", round, n, rivals)
+			}
+			if !w.binds(t, "cpetitleroy", winner.Load().(string)) {
+				t.Fatalf("round %d: the password is not that of whom it was told", round)
+			}
+			if complete(t, w.a, proof, "encore une violette") {
+				t.Fatalf("round %d: the proof was good afterwards", round)
+			}
+		}
+	})
+	t.Run("reset link", func(t *testing.T) {
+		redis := goredis.NewClient(&goredis.Options{Addr: w.redis.Addr})
+		defer redis.Close()
+		for round := range *rounds / 10 {
+			forget(t, redis)
+			link := w.opened(t, *rounds+round).jar.Cookies(&url.URL{Scheme: "http", Host: "localhost", Path: "/"})
+			if n := w.winners(func(at *node) bool { return posts(t, at, link, "/recover/link", nil) }); n != 1 {
+				t.Fatalf("round %d: %d of %d got a proof by one link", round, n, rivals)
 			}
 		}
 	})
@@ -107,20 +134,32 @@ func forget(t *testing.T, redis *goredis.Client) {
 	}
 }
 
-// proof takes somebody as far as the page for a new password. Every round
-// brings them three messages: the link, and a notice to each address.
-func (w *world) proof(t *testing.T, round int) *browser {
+// opened takes somebody as far as the page of their link. Each of the first
+// rounds brings them three messages: the link, and a notice to each address.
+func (w *world) opened(t *testing.T, round int) *browser {
 	t.Helper()
 	b := newBrowser(t, w.a)
 	b.submit(b.get("/recover").form().with(t, "username", "camille.petit-leroy@univ-valmont.example")).shows(http.StatusOK, "Code")
-	opened := b.on(w.b).get(link(t, w.reset(t, "camille@example.org", round)))
-	b.submit(opened.form()).shows(http.StatusOK, "Choose")
+	b.on(w.b).get(link(t, w.reset(t, "camille@example.org", round))).shows(http.StatusOK, "Continue")
+	return b
+}
+
+// proof takes them as far as the page for a new password.
+func (w *world) proof(t *testing.T, round int) *browser {
+	t.Helper()
+	b := w.opened(t, round)
+	b.submit(b.get("/recover/link").form()).shows(http.StatusOK, "Choose")
 	return b
 }
 
 // complete posts a new password with the cookies of one browser.
 func complete(t *testing.T, at *node, cookies []*http.Cookie, chosen string) bool {
-	r, err := http.NewRequest(http.MethodPost, issuer+"/recover/password", strings.NewReader(url.Values{"password": {chosen}}.Encode()))
+	return posts(t, at, cookies, "/recover/password", url.Values{"password": {chosen}})
+}
+
+// posts sends a form with some cookies and reports whether it led on.
+func posts(t *testing.T, at *node, cookies []*http.Cookie, path string, form url.Values) bool {
+	r, err := http.NewRequest(http.MethodPost, issuer+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Error(err)
 		return false
