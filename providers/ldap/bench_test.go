@@ -55,10 +55,11 @@ const bareFilter = "(&(objectClass=supannPerson)(|(uid=%[1]s)(supannAliasLogin=%
 var bareAttributes = []string{
 	"eduPersonUniqueId", "uid", "displayName", "givenName", "sn", "supannNomDeNaissance", "mail", "preferredLanguage",
 	"supannAliasLogin", "eduPersonPrincipalName", "supannMailPrive", "supannMailPerso", "supannAutreMail", "supannTelephonePrive",
-	"mobile", "pager", "supannOIDCDateDeNaissance", "schacDateOfBirth", "cn", "memberOf", "eduPersonAffiliation",
-	"eduPersonPrimaryAffiliation", "eduPersonScopedAffiliation", "eduPersonEntitlement", "eduPersonAssurance", "supannCivilite",
-	"supannEtuId", "supannEmpId", "supannCodeINE", "supannEtablissement", "supannEntiteAffectation",
-	"supannEntiteAffectationPrincipale", "description", "supannRessourceEtat", "supannRessourceEtatDate", "pwdAccountLockedTime", "pwdReset",
+	"mobile", "pager", "supannOIDCDateDeNaissance", "schacDateOfBirth", "pwdChangedTime", "pwdUpdateTime", "sambaPwdLastSet",
+	"cn", "memberOf", "eduPersonAffiliation", "eduPersonPrimaryAffiliation", "eduPersonScopedAffiliation", "eduPersonEntitlement",
+	"eduPersonAssurance", "supannCivilite", "supannEtuId", "supannEmpId", "supannCodeINE", "supannEtablissement",
+	"supannEntiteAffectation", "supannEntiteAffectationPrincipale", "supannListeRouge", "supannRessourceEtat",
+	"supannRessourceEtatDate", "pwdAccountLockedTime", "pwdEndTime", "pwdReset",
 }
 
 func (p *bare) login() error {
