@@ -161,7 +161,7 @@ func (c Config) open() (*dir, error) {
 		base:       c.Base,
 		scope:      scopes[c.Scope],
 		lookup:     parseLookup(schema.Attributes.Lookup),
-		searched:   parseSearched(schema.Attributes.Search),
+		searched:   parseSearched(schema.Attributes),
 		groups:     groups,
 		ownDomains: c.OwnDomains,
 		mobile:     sms.Plan{}.Mobile,

@@ -207,7 +207,14 @@ func (x *examination) indexed() {
 	one := x.fastest(x.look(x.base, "(objectClass=*)", "1.1"))
 	var slow []string
 	mend := "index for equality, on the server: "
-	for _, l := range append(slices.Clone(x.lookup), lookup{attribute: x.schema.Attributes.ID}) {
+	all := append(slices.Clone(x.lookup), lookup{attribute: x.schema.Attributes.ID})
+	for _, where := range x.searched.exact {
+		l := lookup{attribute: attributeOf(where)}
+		if !slices.ContainsFunc(all, func(o lookup) bool { return o.attribute == l.attribute }) {
+			all = append(all, l)
+		}
+	}
+	for _, l := range all {
 		request := x.request(l.filter("nobody.has.this.value"))
 		if took := x.fastest(request); took > slowLookup && took > slowerThan*one {
 			slow = append(slow, fmt.Sprintf("%s (%d ms)", l.attribute, took.Milliseconds()))

@@ -94,12 +94,14 @@ type searched struct {
 	exact []string // whole values, "attribute" or "attribute{LABEL}"
 }
 
-func parseSearched(list []string) searched {
+// parseSearched adds the rescue addresses: whoever knows nothing else of their
+// account is found by theirs (requirement R22).
+func parseSearched(a Attributes) searched {
 	var s searched
-	for _, where := range list {
+	for _, where := range slices.Concat(a.Search, a.Emails) {
 		if name, part := strings.CutSuffix(where, "*"); part {
 			s.names = append(s.names, name)
-		} else {
+		} else if !slices.Contains(s.exact, where) {
 			s.exact = append(s.exact, where)
 		}
 	}

@@ -183,3 +183,20 @@ func TestSearchAccents_R5(t *testing.T) {
 		}
 	}
 }
+
+// Whoever types a rescue address is found by it, in whichever attribute of the
+// schema it stands.
+func TestSearchRescue_R22(t *testing.T) {
+	for preset, places := range map[string][]string{
+		"supann":           {"supannMailPrive: {SECOURS}", "supannMailPrive: {PERSO}", "supannMailPerso: ", "supannAutreMail: "},
+		"ent-school":       {"ENTPersonAutresMails: "},
+		"active-directory": {"otherMailbox: "},
+	} {
+		for _, place := range places {
+			d := open(t, one(t, preset, place+"domi@example.org"))
+			if n, _ := everybody(t, d, directory.Query{Text: "Domi@example.org"}); n != 1 {
+				t.Errorf("%s: %s%d found", preset, place, n)
+			}
+		}
+	}
+}
