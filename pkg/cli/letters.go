@@ -97,11 +97,13 @@ func printLetters(ctx context.Context, press *letters.Press, flags lettersFlags,
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond))
 	order.Progress = func() { _ = bar.Add(1) }
 	done, err := write(ctx, press, flags.out, order)
+	if err != nil {
+		_ = bar.Exit()
+		fmt.Fprintln(errs)
+		return fmt.Errorf("%s is not written: %w", flags.out, err)
+	}
 	_ = bar.Finish()
 	fmt.Fprintln(errs)
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(out, "%s: %d with a code, %d that recall the identifier; %d people got none, for the state of their account. Batch %s.\n",
 		flags.out, done.Codes, done.Reminders, done.Left, done.Name)
 	return nil

@@ -16,11 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/letters/pdf"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -126,7 +128,7 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 	}
 	to := slices.Clone(o.To)
 	slices.SortStableFunc(to, func(a, b Recipient) int {
-		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.sort, b.sort), cmp.Compare(a.Language, b.Language))
+		return cmp.Or(natural(a.Group, b.Group), cmp.Compare(a.sort, b.sort), cmp.Compare(a.Language, b.Language))
 	})
 	seen := map[account.ID]bool{} // a second letter would end the code of the first
 	to = slices.DeleteFunc(to, func(r Recipient) bool {
@@ -138,8 +140,11 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 		return b, err
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.revoke(context.WithoutCancel(ctx), b, o.By))
+		if err == nil {
+			return
+		}
+		if kept := p.revoke(context.WithoutCancel(ctx), b, o.By); kept != nil && !errors.Is(kept, recovery.ErrBatch) {
+			err = errors.Join(err, fmt.Errorf("letters: revoke batch %s, whose codes may work: %w", b.Name, kept))
 		}
 	}()
 	for _, r := range to {
@@ -178,7 +183,12 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 		return b, err
 	}
 	b.State = Printed
-	return b, p.note(ctx, b)
+	if err := p.note(ctx, b); err != nil {
+		return b, err
+	}
+	p.Recovery.Audit.Record(ctx, audit.Event{Action: "letters.print", Result: "ok", Actor: o.By, Address: o.Address, Detail: []slog.Attr{
+		slog.String("batch", b.Name), slog.String("format", string(o.Format)), slog.Int("codes", b.Codes), slog.Int("reminders", b.Reminders), slog.Int("left", b.Left)}})
+	return b, nil
 }
 
 func (p *Press) sheets(w io.Writer, o Order) (sheets, error) {
@@ -204,6 +214,25 @@ func (p *Press) sheets(w io.Writer, o Order) (sheets, error) {
 	return nil, fmt.Errorf("letters: format %q is none of pdf, html, csv", o.Format)
 }
 
+// natural compares names as people count: 3E2 comes before 3E10.
+func natural(a, b string) int {
+	number := func(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
+	for a != "" && b != "" {
+		m, n := number(a), number(b)
+		switch {
+		case m == 0 || n == 0:
+			m, n = 1, 1
+		case m != n: // the longer number is the greater one
+			return cmp.Compare(m, n)
+		}
+		if c := strings.Compare(a[:m], b[:n]); c != 0 {
+			return c
+		}
+		a, b = a[m:], b[n:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
 // letter issues the code of one recipient; for an account that is active
 // already the letter recalls the identifier (requirement R61).
 func (p *Press) letter(ctx context.Context, r Recipient, batch string, o Order) (l letter, ok bool, err error) {
@@ -220,5 +249,10 @@ func (p *Press) letter(ctx context.Context, r Recipient, batch string, o Order) 
 	if errors.Is(err, directory.ErrNotFound) || err == nil && !a.Status.MayLogin() {
 		return letter{}, false, nil
 	}
-	return letter{r, a.Login, recovery.Issued{}}, err == nil, err
+	if err != nil {
+		return letter{}, false, err
+	}
+	p.Recovery.Audit.Record(ctx, audit.Event{Action: "letters.remind", Result: "ok", Account: r.ID, Actor: o.By, Address: o.Address,
+		Detail: []slog.Attr{slog.String("batch", batch)}})
+	return letter{r, a.Login, recovery.Issued{}}, true, nil
 }

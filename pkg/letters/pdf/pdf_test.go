@@ -2,6 +2,7 @@ package pdf_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,54 @@ func TestWrap(t *testing.T) {
 				t.Errorf("%s: %q takes %v", name, l, width)
 			}
 		}
+	}
+}
+
+// The letters of a font are found as each of the two ways of its table says
+// (OpenType, "cmap", format 4): by a difference, and by a list.
+func TestTablesOfLetters(t *testing.T) {
+	words := func(all ...int) (out []byte) {
+		for _, w := range all {
+			out = binary.BigEndian.AppendUint16(out, uint16(w))
+		}
+		return out
+	}
+	head := words(0, 1, 3, 1, 0, 12)                          // one table, for Windows
+	three := words(4, 0, 0, 6, 0, 0, 0, '?', 'B', 0xffff, 0)  // segments end there,
+	three = append(three, words('?', 'A', 0xffff, 10-'?')...) // and begin there
+	byDifference := append(append(head[:len(head):len(head)], three...), words(40-'A', 0, 0, 0, 0)...)
+	byList := append(append(head[:len(head):len(head)], three...), words(0, 0, 0, 4, 0, 60, 50)...)
+	file := fontFile(t)
+	with := func(cmap []byte) *pdf.Font {
+		t.Helper()
+		entry := bytes.Index(file, []byte("cmap"))
+		changed := append(bytes.Clone(file), cmap...)
+		binary.BigEndian.PutUint32(changed[entry+8:], uint32(len(file)))
+		binary.BigEndian.PutUint32(changed[entry+12:], uint32(len(cmap)))
+		f, err := pdf.ParseFont("x", changed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	// The widths of glyphs, which begin the table: 4 bytes for each.
+	hmtx := binary.BigEndian.Uint32(file[bytes.Index(file, []byte("hmtx"))+8:])
+	wide := func(glyph int) float64 {
+		return float64(binary.BigEndian.Uint16(file[int(hmtx)+4*glyph:])) * 25.4 / 72
+	}
+	for name, c := range map[string]struct {
+		cmap []byte
+		a, b int
+	}{"by a difference": {byDifference, 40, 41}, "by a list": {byList, 60, 50}} {
+		f := with(c.cmap)
+		for text, glyph := range map[string]int{"?": 10, "A": c.a, "B": c.b, "C": 10} {
+			if got, want := f.Width(text, 2048), wide(glyph); max(got, want)-min(got, want) > .01 {
+				t.Errorf("%s: %s is %v wide, want %v", name, text, got, want)
+			}
+		}
+	}
+	if got, want := sans(t).Width("iM", 2048), (569+1767)*25.4/72; max(got, want)-min(got, want) > .01 {
+		t.Errorf("iM of DejaVu Sans is %v wide, want %v", got, want)
 	}
 }
 
