@@ -22,9 +22,14 @@ type Step interface {
 	// the step to /login/continue.
 	Show(w http.ResponseWriter, r *http.Request, s *session.Session, form StepForm)
 	// Take answers the posted form. Afterwards the step must be due no more,
-	// or it is shown again with what Take returned. An error becomes a 503.
+	// or it is shown again with what Take returned; or that was an Elsewhere. An
+	// error becomes a 503.
 	Take(r *http.Request, s *session.Session) (again any, err error)
 }
+
+// Elsewhere is the local path to which somebody wants to go from a step, instead
+// of where they were going.
+type Elsewhere string
 
 // StepForm is what the page of a step shows.
 type StepForm struct {
@@ -132,6 +137,14 @@ func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
 				f.Pages.Unavailable(w, r, err)
 				return
 			}
+			if to, ok := answer.(Elsewhere); ok {
+				if err := f.Sessions.Commit(r.Context(), w, s); err != nil {
+					f.Pages.Unavailable(w, r, err)
+					return
+				}
+				http.Redirect(w, r, f.Base+string(to), http.StatusSeeOther)
+				return
+			}
 			if step.Due(s) {
 				f.back(w, r, from.URL, again{step: step.Name(), answer: answer})
 				return
@@ -142,8 +155,10 @@ func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
 }
 
 // GraceNotice tells somebody in grace, once in a session, when the account
-// ends (requirement R13).
+// ends, and leads to where more time is asked for (requirement R13).
 type GraceNotice struct {
+	// More is that path: the way of a form with the field FieldMore.
+	More Elsewhere
 	Pages interface {
 		GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, form StepForm)
 	}
@@ -162,9 +177,15 @@ func (n GraceNotice) Show(w http.ResponseWriter, r *http.Request, s *session.Ses
 	n.Pages.GraceNotice(w, r, s.Account, form)
 }
 
+// FieldMore is the field of a form in which somebody asks for more time.
+const FieldMore = "more"
+
 // Take implements Step.
-func (GraceNotice) Take(_ *http.Request, s *session.Session) (any, error) {
+func (n GraceNotice) Take(r *http.Request, s *session.Session) (any, error) {
 	s.SetNote(noteGrace, "seen")
+	if n.More != "" && r.PostFormValue(FieldMore) != "" {
+		return n.More, nil
+	}
 	return nil, nil
 }
 

@@ -76,6 +76,20 @@ func TestSteps(t *testing.T) {
 	w.want("a new session has its own", again.try(again.get("/app"), "alice", "right"), "notice")
 }
 
+// R13: from the notice somebody may go and ask for more time, and has seen it.
+func TestGraceNoticeLeadsToMore(t *testing.T) {
+	for more, want := range map[login.Elsewhere]string{"/app?more": "in as alice at /app?more", "": "in as alice at /app,"} {
+		w := open(t)
+		w.flow.Steps = []login.Step{login.GraceNotice{Pages: pages{}, More: more}}
+		w.dir.set("alice", account.Grace)
+		b := w.browser()
+		page := b.try(b.get("/app"), "alice", "right")
+		page = b.post("/login/continue", "step", "grace", login.FieldMore, "yes", "state", page.state())
+		w.want("where it leads", page, want)
+		w.want("seen", b.get("/app"), "in as alice")
+	}
+}
+
 // A request that allows no page gets no session while a step is due.
 func TestStepsAreNotPassedSilently(t *testing.T) {
 	w := open(t)

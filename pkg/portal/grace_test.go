@@ -12,7 +12,7 @@ import (
 // R13: the notice of somebody in grace says whether more time can be asked for,
 // by the rule for their kind of people.
 func TestGraceNoticeTellsOfMore(t *testing.T) {
-	const more, final = "demander un délai", "ne peut pas être repoussée"
+	const more, final = "Demander une prolongation", "ne peut pas être repoussée"
 	for name, c := range map[string]struct {
 		grace       []lifecycle.Grace
 		more, final bool
@@ -30,6 +30,14 @@ func TestGraceNoticeTellsOfMore(t *testing.T) {
 			page := b.leads(b.signIn("grace"), "/login").is(t, http.StatusOK).body
 			if strings.Contains(page, more) != c.more || strings.Contains(page, final) != c.final {
 				t.Error(page)
+			}
+			if !c.more {
+				return
+			}
+			form := b.get("/login").is(t, http.StatusOK)
+			to := b.post("/login/continue", "state", form.state(t), "step", "grace", "more", "yes").Header.Get("Location")
+			if to != "/account/extend" {
+				t.Errorf("leads to %q", to)
 			}
 		})
 	}

@@ -203,7 +203,7 @@ func open(t *testing.T) *house {
 	}
 	p.Recovery.Start()
 	p.Login = &login.Flow{
-		Directory: h.people, Sessions: manager, Keys: keys, Cookies: cookies, Pages: p, Audit: trail, Limits: login.DefaultLimits(), Steps: []login.Step{login.GraceNotice{Pages: p}},
+		Directory: h.people, Sessions: manager, Keys: keys, Cookies: cookies, Pages: p, Audit: trail, Limits: login.DefaultLimits(), Steps: []login.Step{login.GraceNotice{Pages: p, More: "/account/extend"}},
 		Resume: http.HandlerFunc(h.mux.Again), Entered: p.Recovery.Forget, Floor: time.Nanosecond, Now: fake.Now,
 	}
 	p.Login.Code = p.Recognised

@@ -62,7 +62,7 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 	if p.Recovery != nil {
 		steps = append(steps, mustChange{p})
 	}
-	steps = append(steps, login.GraceNotice{Pages: p})
+	steps = append(steps, login.GraceNotice{Pages: p, More: "/account/extend"})
 	if c.Charter != nil {
 		if u, err := url.Parse(c.Charter.URL); err != nil || u.Host == "" || c.Charter.Version == "" {
 			return nil, plugin.At("charter", errors.New(`needs a version, like "2026-09", and the url of its text`))
