@@ -24,9 +24,11 @@ test:
 	.ci/install
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) test -race -timeout 30m -tags $(TAGS) ./...
-# That each mutation of a server is noticed by its cases, and by no others: too
-# slow under the race detector.
+# What is too slow under the race detector: that each mutation of a server is
+# noticed by its cases, and by no others; thousands of races between processes,
+# and hundreds of processes killed.
 	$(GO) test -tags $(TAGS) ./pkg/conformance/...
+	$(GO) test -tags $(TAGS) -run 'TestRaces|TestRCAS02|TestOIDC/R-OAUTH-17|TestKilled' ./pkg/server/systemtest
 
 bench:
 	.ci/install

@@ -14,8 +14,8 @@ import (
 )
 
 // allWays is the configuration with every method by which somebody can say who
-// they are.
-var allWays = strings.TrimSuffix(configuration, "    - type: emaillink\n") + `    - type: emaillink
+// they are, and without haste.
+var allWays = strings.TrimSuffix(strings.TrimPrefix(configuration, haste), "    - type: emaillink\n") + `    - type: emaillink
     - type: activationcode
     - type: helpdesk
     - type: birthdate
@@ -23,9 +23,7 @@ var allWays = strings.TrimSuffix(configuration, "    - type: emaillink\n") + `  
         - numbers: [supannEtuId, supannEmpId]
       weak: true
   ways:
-    - purposes: [activate]
-      anyOf: [[birthdate, emaillink], [activationcode], [helpdesk]]
-    - anyOf: [[emaillink], [helpdesk]]
+    - anyOf: [[emaillink], [activationcode], [helpdesk]]
 `
 
 // longCode has the form of one from a letter or from the desk.

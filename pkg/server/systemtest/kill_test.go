@@ -18,7 +18,7 @@ import (
 	"github.com/loge-idp/loge/providers/memory/fixtures"
 )
 
-var resets = flag.Int("resets", 60, "how many new passwords are being chosen when the process is killed")
+var resets = flag.Int("resets", defaultResets, "how many new passwords are being chosen when the process is killed")
 
 // victims are people who can get back in by a mail, with the address it goes
 // to.

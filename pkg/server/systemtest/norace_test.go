@@ -2,4 +2,8 @@
 
 package systemtest_test
 
-const raced = false
+const (
+	raced         = false
+	defaultRounds = 1000
+	defaultResets = 300
+)
