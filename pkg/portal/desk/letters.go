@@ -3,7 +3,6 @@ package desk
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -46,13 +45,7 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request, s *session.Session
 		order.To = append(order.To, letters.To(a, cmp.Or(append(p.Desk.Groups, "")...)))
 	}
 	sent := &download{ResponseWriter: w, format: format}
-	out := bufio.NewWriterSize(sent, held)
-	batch, err := p.Press.Print(r.Context(), out, order)
-	if err == nil {
-		if err = out.Flush(); err != nil {
-			err = errors.Join(err, p.Press.Revoke(context.WithoutCancel(r.Context()), batch.Name, s.Account.ID))
-		}
-	}
+	batch, err := p.Press.Print(r.Context(), bufio.NewWriterSize(sent, held), order)
 	switch {
 	case err == nil:
 	case sent.begun:

@@ -117,27 +117,31 @@ func TestBatchesAtTheDesk(t *testing.T) {
 // A browser that goes away before it has the letters leaves no code that works,
 // and is not told that all went well.
 func TestLettersCutShort(t *testing.T) {
-	s := open(t, issuer, rules(true, false))
-	nadia := s.as("nadia.adml")
-	form := url.Values{"of": {"local admin|0990011Z"}, "do": {"pdf"}}
-	r := httptest.NewRequest(http.MethodPost, issuer+"/desk/lists", strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for name, value := range nadia.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	for _, format := range []string{"pdf", "html", "csv"} {
+		t.Run(format, func(t *testing.T) {
+			s := open(t, issuer, rules(true, false))
+			nadia := s.as("nadia.adml")
+			form := url.Values{"of": {"local admin|0990011Z"}, "do": {format}}
+			r := httptest.NewRequest(http.MethodPost, issuer+"/desk/lists", strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			for name, value := range nadia.cookies {
+				r.AddCookie(&http.Cookie{Name: name, Value: value})
+			}
+			defer func() {
+				if crash := recover(); crash != http.ErrAbortHandler {
+					t.Errorf("the answer ends with %v", crash)
+				}
+				all, err := s.press.Batches(t.Context())
+				if err != nil || len(all) != 1 || all[0].State != letters.Revoked {
+					t.Errorf("%+v, %v", all, err)
+				}
+				if log := s.log.String(); !strings.Contains(log, "result=revoked") || !strings.Contains(log, "letters cut short") {
+					t.Error(log)
+				}
+			}()
+			s.mux.ServeHTTP(&gone{httptest.NewRecorder()}, r)
+		})
 	}
-	defer func() {
-		if crash := recover(); crash != http.ErrAbortHandler {
-			t.Errorf("the answer ends with %v", crash)
-		}
-		all, err := s.press.Batches(t.Context())
-		if err != nil || len(all) != 1 || all[0].State != letters.Revoked {
-			t.Errorf("%+v, %v", all, err)
-		}
-		if log := s.log.String(); !strings.Contains(log, "result=revoked") || !strings.Contains(log, "letters cut short") {
-			t.Error(log)
-		}
-	}()
-	s.mux.ServeHTTP(&gone{httptest.NewRecorder()}, r)
 }
 
 // gone is a connection whose other end is not there any more.
