@@ -326,7 +326,7 @@ func (f *Flow) claim(ctx context.Context, t attempt) (bool, error) {
 	switch {
 	case isAsked(t.method):
 		record := &store.Create{Key: key(t.id), Fields: t.fields, TTL: proofLife + remembered}
-		return true, f.Store.Do(ctx, append([]store.Op{record}, f.opening(t.id, t.fields, t.method.Terms(t.purpose))...)...)
+		return true, f.Store.Do(ctx, append([]store.Op{record}, f.opening(t.id, t.fields, f.terms(t.method, t.purpose))...)...)
 	case isHanded(t.method):
 		lease := &store.Create{Key: claimKey(t.id), Fields: store.Fields{fieldAnswered: now}, TTL: proofLife, Under: key(t.id).Name}
 		err := f.Store.Do(ctx, lease)

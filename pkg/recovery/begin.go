@@ -120,7 +120,7 @@ func (f *Flow) longest() (life time.Duration) {
 	for _, m := range f.Methods {
 		for _, p := range purposes {
 			if sends(m) {
-				life = max(life, m.Terms(p).Link)
+				life = max(life, f.terms(m, p).Link)
 			}
 		}
 	}
@@ -131,7 +131,7 @@ func (f *Flow) longest() (life time.Duration) {
 // method sends it: the shortest.
 func (f *Flow) codeLife(method string, p Purpose) (life time.Duration) {
 	for _, m := range f.Methods {
-		if t := m.Terms(p).Code; sends(m) && (method == "" || method == m.Name()) && (life == 0 || t < life) {
+		if t := f.terms(m, p).Code; sends(m) && (method == "" || method == m.Name()) && (life == 0 || t < life) {
 			life = t
 		}
 	}

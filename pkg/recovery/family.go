@@ -145,7 +145,7 @@ func (f *Flow) openFamily(ctx context.Context, parent sending, members []sending
 		}
 		maps.Copy(s.fields, store.Fields{fieldAccount: string(s.account.ID), fieldPurpose: string(s.purpose), fieldMethod: s.method.Name(),
 			fieldSent: now, fieldSince: since(s.account), fieldTo: f.mark(s.to), fieldLogin: f.sealTyped(typed{Login: s.account.Login}, s.id)})
-		terms := s.method.Terms(s.purpose)
+		terms := f.terms(s.method, s.purpose)
 		ops := append([]store.Op{&store.Create{Key: key(s.id), Fields: s.fields, TTL: f.longest() + remembered}}, f.opening(s.id, s.fields, terms)...)
 		if err := f.Store.Do(ctx, append(ops, f.names(s.id, terms.Code, s.account.Logins)...)...); err != nil {
 			return nil, err
@@ -155,7 +155,7 @@ func (f *Flow) openFamily(ctx context.Context, parent sending, members []sending
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	life := allowed[0].method.Terms(allowed[0].purpose).Code
+	life := f.terms(allowed[0].method, allowed[0].purpose).Code
 	ops := append(f.names(parent.id, life, []string{parent.typed.Login}), &store.Write{Key: key(parent.id), Fields: store.Fields{fieldFamily: strings.Join(ids, " ")}})
 	return allowed, f.Store.Do(ctx, ops...)
 }

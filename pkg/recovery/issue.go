@@ -63,7 +63,7 @@ func (f *Flow) Issue(ctx context.Context, i Issue) (Issued, error) {
 	if err := f.alive(ctx, i.Batch); err != nil {
 		return Issued{}, err
 	}
-	id, now, terms := newAttempt(), f.now(), m.Terms(purpose)
+	id, now, terms := newAttempt(), f.now(), f.terms(m, purpose)
 	language := i.Language
 	if language == "" {
 		language = a.Language

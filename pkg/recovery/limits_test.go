@@ -75,3 +75,31 @@ func TestCharter(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// R30: under asvs-l2 what is sent is good for ten minutes, links included, and
+// says so; a code that is handed over keeps its own time.
+func TestPreset(t *testing.T) {
+	w := withDesk(t)
+	w.flow.Preset = recovery.ASVSL2
+	begun := w.begin(t, "newcomer")
+	if life := begun.Until.Sub(begun.At); life != 10*time.Minute {
+		t.Errorf("the code is announced for %v", life)
+	}
+	link, _ := w.next(t)
+	w.settled(t)
+	code := w.issue(t, "activationcode", "newcomer").Code.Reveal()
+	seen, err := w.flow.Look(t.Context(), link, "")
+	if err != nil || seen.Until.Sub(begun.At) > 10*time.Minute+time.Second {
+		t.Errorf("until %v, begun at %v, %v", seen.Until, begun.At, err)
+	}
+	w.advance(10*time.Minute + time.Second)
+	if _, err := w.answer(t, recovery.Reply{Link: link}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("a link of more than ten minutes: %v", err)
+	}
+	if _, err := w.answer(t, recovery.Reply{Login: "newcomer", Code: code}); err != nil {
+		t.Errorf("the letter: %v", err)
+	}
+	if err := recovery.Preset("asvs-l3").Check(); err == nil {
+		t.Error("asvs-l3 was taken")
+	}
+}

@@ -33,6 +33,8 @@ type Flow struct {
 	// Ways say which of them suffice; without any, each does.
 	Ways   []Way
 	Policy password.Policy
+	// Preset shortens what the methods allow; empty for none.
+	Preset Preset
 	// Charter is the URL of what must be accepted at activation; none when
 	// empty.
 	Charter string

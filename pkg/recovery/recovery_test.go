@@ -529,7 +529,7 @@ func TestRetryIsTheSameMessage(t *testing.T) {
 		select {
 		case m := <-w.mails:
 			links = append(links, inMail.FindStringSubmatch(m.Text)[1])
-		case <-time.After(20 * time.Millisecond): // the job waits for its next try
+		case <-time.After(100 * time.Millisecond): // the job waits for its next try
 			w.advance(30 * time.Second)
 			w.flow.Outbox.Nudge()
 		}

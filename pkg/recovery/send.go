@@ -221,7 +221,7 @@ func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
 		}
 		added[fieldTo] = f.mark(to)
 	}
-	terms := s.method.Terms(s.purpose)
+	terms := f.terms(s.method, s.purpose)
 	ops := append(f.opening(s.id, added, terms), f.names(s.id, terms.Code, append([]string{s.typed.Login}, s.account.Logins...))...)
 	if mark := added[fieldTo]; mark != "" {
 		ops = append(ops, f.addressee(mark, s.account.ID))
@@ -266,7 +266,7 @@ func (f *Flow) names(id string, life time.Duration, logins []string) (ops []stor
 func (f *Flow) challengeOf(s sending) Challenge {
 	sent, _ := strconv.ParseInt(s.fields[fieldSent], 10, 64)
 	return Challenge{Attempt: s.id, Purpose: s.purpose, Wanted: Purpose(s.fields[fieldWanted]), Account: s.account, To: s.to,
-		Language: s.fields[fieldLanguage], SentAt: time.Unix(sent, 0), Terms: s.method.Terms(s.purpose),
+		Language: s.fields[fieldLanguage], SentAt: time.Unix(sent, 0), Terms: f.terms(s.method, s.purpose),
 		derive: f.Keys.Deriver("recovery"), link: f.Link}
 }
 

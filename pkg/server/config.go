@@ -91,6 +91,8 @@ type Recovery struct {
 	// Contacts are the kinds of rescue address that are asked for at
 	// activation where there is none: "email", "phone". Unset: a mail address.
 	Contacts []account.ContactKind `json:"contacts"`
+	// Preset shortens what the methods allow: "asvs-l2"; none when empty.
+	Preset recovery.Preset `json:"preset"`
 	// Places are the networks that a notice of a change calls by a name.
 	Places []recovery.Place `json:"places"`
 	// Password is what a new password must be.

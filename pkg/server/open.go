@@ -352,6 +352,9 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	if err := o.checkWays(p.directory, methods); err != nil {
 		return nil, o.config.source.at("", plugin.At("recovery.ways", err))
 	}
+	if err := o.config.Recovery.Preset.Check(); err != nil {
+		return nil, o.config.source.at("", plugin.At("recovery.preset", err))
+	}
 	if err := recovery.CheckPlaces(o.config.Recovery.Places); err != nil {
 		return nil, o.config.source.at("", plugin.At("recovery.places", err))
 	}
@@ -368,7 +371,7 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	flow := &recovery.Flow{
 		Store: p.store, Directory: p.directory, Sessions: sessions, Outbox: post, Keys: p.keys.Ring,
 		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password,
-		Contacts: o.config.Recovery.Contacts, Places: o.config.Recovery.Places, Mail: p.mail, Pages: p.pages,
+		Contacts: o.config.Recovery.Contacts, Places: o.config.Recovery.Places, Preset: o.config.Recovery.Preset, Mail: p.mail, Pages: p.pages,
 		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover", Undo: o.config.Issuer + "/recover/undo?t=",
 		Limits: recovery.DefaultLimits(), Audit: trail,
 	}
