@@ -47,6 +47,7 @@ type Next string
 // The next things.
 const (
 	NextLook    Next = "look"    // a message is on its way: have them look
+	NextHanded  Next = "handed"  // a code was handed over: have them type it
 	NextVouch   Next = "vouch"   // there is no address: verify them, and give a code
 	NextResend  Next = "resend"  // there is an address: send the message
 	NextContact Next = "contact" // the address is dead
@@ -133,6 +134,8 @@ func (p Person) next() Next {
 		return NextDecided
 	case a.Status == account.Locked:
 		return may(ActUnlock, NextUnlock)
+	case len(p.Events) > 0 && p.Events[0].Fate == recovery.Open && p.Events[0].Result == "issued":
+		return NextHanded
 	case len(p.Events) > 0 && p.Events[0].Fate == recovery.Open:
 		return NextLook
 	case sendable:

@@ -56,6 +56,7 @@ func (f *Flow) Events(ctx context.Context, id account.ID) ([]Event, error) {
 		return nil, err
 	}
 	var out []Event
+	ran := map[string]time.Time{} // by attempt: how long it would have been good
 	for _, entry := range list.Entries {
 		var e Event
 		if json.Unmarshal([]byte(entry.Value), &e) != nil || entry.Due < 0 {
@@ -67,9 +68,20 @@ func (f *Flow) Events(ctx context.Context, id account.ID) ([]Event, error) {
 			if err != nil {
 				return nil, err
 			}
-			e.Fate = t.fate
+			if e.Fate = t.fate; t.fate != Unknown {
+				ran[e.ID] = f.challengeOf(t.sending()).LinkUntil()
+			}
 		}
 		out = append(out, e)
+	}
+	// Once its successor is over too, what was replaced looks as if it had run
+	// out by itself.
+	for i, e := range out {
+		if (e.Fate == Expired || e.Fate == Ended) && slices.ContainsFunc(out[i+1:], func(next Event) bool {
+			return next.Fate != "" && slot(next.Method, next.Purpose) == slot(e.Method, e.Purpose) && next.At.Before(ran[e.ID])
+		}) {
+			out[i].Fate = Replaced
+		}
 	}
 	slices.Reverse(out) // all were pushed for the same time
 	return out, nil

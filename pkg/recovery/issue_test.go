@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -406,6 +407,41 @@ func TestEvents(t *testing.T) {
 	}
 	if events, err := w.flow.Events(t.Context(), "id-nobox"); err != nil || len(events) != 4 || events[0].Result != "no_channel" || events[0].Fate != "" {
 		t.Errorf("%+v, %v", events, err)
+	}
+}
+
+// A code that was replaced stays so, also once the newer one is used and the
+// time of both is over.
+func TestReplacedStaysReplaced(t *testing.T) {
+	w := withDesk(t)
+	w.issue(t, "helpdesk", "alice")
+	w.advance(time.Minute)
+	issued := w.issue(t, "helpdesk", "alice")
+	fates := func() (out []recovery.Fate) {
+		t.Helper()
+		events, err := w.flow.Events(t.Context(), "id-alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Method == "helpdesk" {
+				out = append(out, e.Fate)
+			}
+		}
+		return out
+	}
+	if got := fates(); !slices.Equal(got, []recovery.Fate{recovery.Open, recovery.Replaced}) {
+		t.Errorf("%v", got)
+	}
+	if err := w.flow.Store.Do(t.Context(), w.flow.Forget(issued.Account.ID)...); err != nil {
+		t.Fatal(err)
+	}
+	if got := fates(); !slices.Equal(got, []recovery.Fate{recovery.Ended, recovery.Replaced}) {
+		t.Errorf("after a login: %v", got)
+	}
+	w.advance(issued.Until.Sub(w.flow.Now()))
+	if got := fates(); !slices.Equal(got, []recovery.Fate{recovery.Expired, recovery.Replaced}) {
+		t.Errorf("later: %v", got)
 	}
 }
 

@@ -102,7 +102,7 @@ func (p *Pages) Check() error {
 	for _, s := range []account.Status{account.Pending, account.Active, account.Grace, account.Locked, account.Disabled} {
 		add("status", string(s))
 	}
-	add("next", "look", "vouch", "resend", "contact", "unlock", "decide", "decided", "closed", "nobody")
+	add("next", "look", "handed", "vouch", "resend", "contact", "unlock", "decide", "decided", "closed", "nobody")
 	add("proof", "code", "match", "card", "facts")
 	for _, need := range operator.Needs() {
 		keys = append(keys, "request.need."+string(need))
