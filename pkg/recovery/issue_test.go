@@ -439,7 +439,7 @@ func TestReplacedStaysReplaced(t *testing.T) {
 	if got := fates(); !slices.Equal(got, []recovery.Fate{recovery.Ended, recovery.Replaced}) {
 		t.Errorf("after a login: %v", got)
 	}
-	w.advance(issued.Until.Sub(w.flow.Now()))
+	w.advance(issued.Until.Sub(w.flow.Now()) + time.Second)
 	if got := fates(); !slices.Equal(got, []recovery.Fate{recovery.Expired, recovery.Replaced}) {
 		t.Errorf("later: %v", got)
 	}
