@@ -222,3 +222,51 @@ func TestRemindersOfTwoMachines(t *testing.T) {
 		t.Errorf("written to: %v", times)
 	}
 }
+
+// R13, R7: more time is asked for from the notice, granted at the desk by the
+// months of the profile, and written into the directory, where the rest stays.
+func TestMoreTimeByTheProfile(t *testing.T) {
+	h, admin := onSlapd(t, `lifecycle:
+  grace:
+    - {who: {attribute: eduPersonAffiliation, in: [student]}, months: 12, renewable: true}
+    - {who: {attribute: eduPersonAffiliation, in: [staff, faculty]}, months: 6, renewable: true}
+    - {months: 3, renewable: true}
+desk: {rules: [{name: assistance, who: {attribute: login, in: [u.assist]}, verbs: [see, extend]}]}
+`)
+	desk := newBrowser(t, h.node)
+	desk.signIn(desk.get("/login"), "u.assist", password("u.assist")).shows(http.StatusOK, "You are signed in")
+	for _, c := range []struct {
+		uid, before   string
+		state, date   string
+		until, months string
+	}{
+		{"elefevre", "{COMPTE}A:SupannActif:20240901:20260831", "{COMPTE}A:SupannSursis", "{COMPTE}A:SupannSursis:20260901:20280831", "31 August 2028", "12"},
+		{"mdelatour", "{COMPTE}A:SupannActif::20260630", "{COMPTE}A:SupannSursis", "{COMPTE}A:SupannSursis:20260701:20270630", "30 June 2027", "6"},
+		{"kaitouaret", "{COMPTE}A:SupannSursis:20260701:20261231", "{COMPTE}A:SupannSursis", "{COMPTE}A:SupannSursis:20260701:20270331", "31 March 2027", "3"},
+	} {
+		const other = "{MAIL}A:SupannActif:20240901:20270831"
+		changeEntry(t, admin, c.uid, "supannRessourceEtatDate", c.before, other)
+		b := newBrowser(t, h.node)
+		notice := b.signIn(b.get("/login"), c.uid, password(c.uid)).form()
+		notice.values.Set("more", "yes")
+		b.submit(b.submit(notice).shows(http.StatusOK, c.months+" more months").form()).shows(http.StatusOK, "will take its place")
+		grant := desk.get("/desk/extensions").shows(http.StatusOK, c.uid).form()
+		grant.values.Set("do", "grant")
+		desk.submit(grant)
+
+		entry := goldap.NewSearchRequest("uid="+c.uid+",ou=people,"+fixtures.UniversitySuffix, goldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", nil, nil)
+		found, err := admin.Search(entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, dates := found.Entries[0].GetAttributeValue("supannRessourceEtat"), found.Entries[0].GetAttributeValues("supannRessourceEtatDate")
+		slices.Sort(dates)
+		if state != c.state || !slices.Equal(dates, []string{c.date, other}) {
+			t.Errorf("%s: %s %v; want %s %s", c.uid, state, dates, c.state, c.date)
+		}
+		again := newBrowser(t, h.node)
+		if got := h.enter(again, again.get("/login"), c.uid, password(c.uid)); got != "yes, after: Your account will close on "+c.until {
+			t.Errorf("%s: %s", c.uid, got)
+		}
+	}
+}
