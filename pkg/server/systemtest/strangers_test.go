@@ -161,12 +161,15 @@ func TestWrongAnswersAreAlike(t *testing.T) {
 }
 
 var (
-	cases  = regexp.MustCompile(`(?m)^\| (R-REC-\d+) \|(.*)\|$`)
+	cases = regexp.MustCompile(`(?m)^\| (R-REC-\d+|R\d+|F\d+)[^|]*\|(.*)\|$`)
+	// ours are the cases of recovery among all.
+	ours   = regexp.MustCompile(`^(R-REC-\d+|R[1-7]|R2\d|R3\d|R4\d)$`)
 	folder = regexp.MustCompile("`((?:pkg|providers)/[^`]+)`")
-	named  = regexp.MustCompile("`((?:Test|Benchmark)[A-Za-z]+)`")
+	named  = regexp.MustCompile("`((?:Test|Benchmark)[A-Za-z0-9_]+)`")
 )
 
-// Every case of the battery has a test, and the table names those there are.
+// Every case of the battery and every requirement of recovery has a test, and
+// the tables name those there are.
 func TestRecoveryConformance(t *testing.T) {
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join("../../../docs", name))
@@ -194,7 +197,7 @@ func TestRecoveryConformance(t *testing.T) {
 		listed[line[1]] = true
 	}
 	for _, line := range cases.FindAllStringSubmatch(read("requirements.md"), -1) {
-		if !listed[line[1]] {
+		if ours.MatchString(line[1]) && !listed[line[1]] {
 			t.Errorf("%s has no test in docs/recovery-conformance.md", line[1])
 		}
 	}
