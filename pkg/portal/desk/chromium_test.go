@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/render/rendertest"
 )
 
@@ -157,6 +159,17 @@ func TestDeskInChromium(t *testing.T) {
 	page("Chercher cette personne")
 	look("desk-requests", "/desk/requests")
 	look("desk", "/desk")
+	look("desk-letters-none", "/desk/letters")
+	order := letters.Order{To: []letters.Recipient{{ID: s.account("said.benyoussef").ID}}, By: s.account("nadia.adml").ID, Format: letters.PDF}
+	if _, err := s.press.Print(t.Context(), io.Discard, order); err != nil {
+		t.Fatal(err)
+	}
+	look("desk-letters", "/desk/letters")
+	do(chromedp.Navigate(base + "/desk/letters?lang=fr"))
+	press(`button[name="revoke"]`, kb.Enter)
+	page("Lettres concernées")
+	press(`button[name="sure"]`, kb.Enter)
+	page("Codes annulés")
 	look("desk-lists", "/desk/lists")
 	do(chromedp.Navigate(base + "/desk/lists?lang=fr"))
 	press("#group", "2NDE5")
