@@ -1,6 +1,7 @@
 package desk_test
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -141,6 +143,34 @@ func TestLettersCutShort(t *testing.T) {
 			}()
 			s.mux.ServeHTTP(&gone{httptest.NewRecorder()}, r)
 		})
+	}
+}
+
+// A printing takes longer than any other answer may: the server's limit holds for
+// one that stands still.
+func TestLettersTakeTheirTime(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	base := "http://" + server.Listener.Addr().String()
+	s := open(t, base, rules(true, false))
+	server.Config.Handler, server.Config.WriteTimeout = s.mux, time.Nanosecond // it is over before anything is written
+	server.Start()
+	t.Cleanup(server.Close)
+	form := url.Values{"of": {"local admin|0990011Z"}, "do": {"pdf"}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/desk/lists", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for name, value := range s.as("nadia.adml").cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if whole, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK || !bytes.HasSuffix(whole, []byte("%%EOF\n")) {
+		t.Errorf("status %d, %d bytes, %v", answer.StatusCode, len(whole), err)
 	}
 }
 
