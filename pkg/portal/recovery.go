@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/letters"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/web"
@@ -79,9 +80,15 @@ func (p *Portal) onlyCodes() bool {
 	return len(p.Recovery.Channels()) == 0 && p.Recovery.Identifies() == nil
 }
 
+// printed reports whether codes are printed here: a first sign-in can begin with
+// one.
+func (p *Portal) printed() bool {
+	return slices.ContainsFunc(p.Recovery.Methods, func(m recovery.Method) bool { return m.Name() == letters.Method })
+}
+
 func (p *Portal) showIdentify(w http.ResponseWriter, r *http.Request, status int, purpose recovery.Purpose, typed string, alert *render.Alert) {
 	p.Pages.Render(w, r, status, render.Identify{Purpose: render.Purpose(purpose), Username: typed, Code: r.PostFormValue("code"),
-		Letters: p.Recovery.Letters(), Network: p.Establishments != nil, Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1,
+		Letters: p.printed() || p.onlyCodes(), Network: p.Establishments != nil, Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1,
 		Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 

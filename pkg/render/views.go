@@ -326,7 +326,7 @@ type Identify struct {
 	Frame
 	Purpose  Purpose
 	Username string
-	// Letters is set where codes are handed over: a first sign-in can begin
+	// Letters is set where codes are printed: a first sign-in can begin
 	// with one.
 	Letters bool
 	Code    string // as typed before
