@@ -1,8 +1,11 @@
 package recovery_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,5 +104,29 @@ func TestPreset(t *testing.T) {
 	}
 	if err := recovery.Preset("asvs-l3").Check(); err == nil {
 		t.Error("asvs-l3 was taken")
+	}
+}
+
+// R-REC-24: of many who type one letter's code at once, over two replicas, one
+// has a proof.
+func TestOneCodeOneProof(t *testing.T) {
+	w := withDesk(t)
+	w.flow.Limits.Handed.Limit = 1000
+	replicas := w.replicas()
+	for range 5 {
+		code := w.issue(t, "activationcode", "newcomer").Code.Reveal()
+		var won atomic.Int32
+		var all sync.WaitGroup
+		for i := range 50 {
+			all.Go(func() {
+				if _, err := replicas[i%2].Answer(context.Background(), recovery.Reply{Login: "newcomer", Code: code, Source: "x"}); err == nil {
+					won.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if won.Load() != 1 {
+			t.Fatalf("%d proofs of one code", won.Load())
+		}
 	}
 }

@@ -132,6 +132,24 @@ type Worded interface {
 	Wording(a account.Account, lang string) string
 }
 
+// Choosable is implemented by a Worded whose question each person chooses, and
+// answers, beforehand (requirement R43).
+type Choosable interface {
+	Worded
+	// Choices are the questions there are, in a language and in a fixed order.
+	Choices(lang string) []Choice
+	// Keep is what a directory keeps of a choice: the values of one attribute
+	// as they are and as they should be. It is ErrWrong for what is no
+	// question, or no answer.
+	Keep(a account.Account, word, answer string) (attribute string, from, to []string, err error)
+}
+
+// Choice is a question that somebody may choose.
+type Choice struct {
+	Word string // stands for it in forms and in the directory
+	Text string
+}
+
 // Silent is embedded by methods that send nothing. The lifetimes are those of
 // an answer given on the spot; a Handed has its own.
 type Silent struct{}

@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -23,7 +25,8 @@ import (
 // Config says where the answers are, and what was asked.
 type Config struct {
 	// Attribute is the directory's, whose values Hash makes. Required; the
-	// directory must be told to read it.
+	// directory must be told to read it, and that it is editable if people are
+	// to choose their question themselves.
 	Attribute string `json:"attribute"`
 	// Questions are those that people chose from, by the word that stands for
 	// each in the attribute. Required.
@@ -48,7 +51,7 @@ type method struct {
 
 var _ interface {
 	recovery.Asked
-	recovery.Worded
+	recovery.Choosable
 } = (*method)(nil)
 
 func (*method) Name() string { return "question" }
@@ -65,6 +68,32 @@ func (*method) Alone(account.Account, recovery.Purpose) bool { return false }
 func (m *method) Wording(a account.Account, lang string) string {
 	text, _, _ := m.chosen(a)
 	return text.In(lang)
+}
+
+// Choices implements recovery.Choosable.
+func (m *method) Choices(lang string) (all []recovery.Choice) {
+	for _, word := range slices.Sorted(maps.Keys(m.Questions)) {
+		all = append(all, recovery.Choice{Word: word, Text: m.Questions[word].In(lang)})
+	}
+	return all
+}
+
+// minAnswer is how many letters and digits an answer has: a shorter one is
+// guessed in the tries there are.
+const minAnswer = 3
+
+// Keep implements recovery.Choosable. What else stands in the attribute stays.
+func (m *method) Keep(a account.Account, word, answer string) (attribute string, from, to []string, err error) {
+	if _, ok := m.Questions[word]; !ok || len([]rune(strings.ReplaceAll(fold(answer), " ", ""))) < minAnswer {
+		return "", nil, nil, recovery.ErrWrong
+	}
+	from = a.Values(m.Attribute)
+	to = slices.DeleteFunc(slices.Clone(from), func(value string) bool {
+		word, _, _ := strings.Cut(value, ":")
+		_, ours := m.Questions[word]
+		return ours
+	})
+	return m.Attribute, from, append(to, Hash(word, answer)), nil
 }
 
 func (m *method) Verify(c recovery.Challenge, a recovery.Answer) bool {

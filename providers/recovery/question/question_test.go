@@ -1,9 +1,12 @@
 package question_test
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/recovery/recoverytest"
@@ -62,6 +65,34 @@ func TestQuestion(t *testing.T) {
 	}
 	if asked.Verify(recovery.Challenge{Account: with(question.Hash("teacher", ""))}, recovery.Answer{Code: "-"}) {
 		t.Error("nothing is an answer")
+	}
+}
+
+// R43: a person chooses one question; what else stands in the attribute stays.
+func TestChoose(t *testing.T) {
+	c := config()
+	c.Questions["pet"] = render.Text{"en": "Your first animal?"}
+	method, err := c.Open(t.Context(), recovery.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := method.(recovery.Choosable)
+	if diff := cmp.Diff([]recovery.Choice{{Word: "pet", Text: "Your first animal?"}, {Word: "teacher", Text: "Your first teacher?"}}, m.Choices("en")); diff != "" {
+		t.Error(diff)
+	}
+	before := []string{"of another tool", question.Hash("teacher", "Durand")}
+	attribute, from, to, err := m.Keep(with(before...), "pet", "Félix 2")
+	if err != nil || attribute != "schoolQuestion" || !slices.Equal(from, before) || len(to) != 2 || to[0] != before[0] {
+		t.Fatalf("%s: from %q to %q, %v", attribute, from, to, err)
+	}
+	if m.Wording(with(to...), "en") != "Your first animal?" || !m.Verify(recovery.Challenge{Account: with(to...)}, recovery.Answer{Code: "felix 2"}) ||
+		m.Verify(recovery.Challenge{Account: with(to...)}, recovery.Answer{Code: "Durand"}) {
+		t.Errorf("kept %q", to)
+	}
+	for _, wrong := range [][2]string{{"car", "a blue one"}, {"", "a blue one"}, {"pet", ""}, {"pet", "a-b"}, {"pet", " - ’ -"}} {
+		if _, _, _, err := m.Keep(with(), wrong[0], wrong[1]); !errors.Is(err, recovery.ErrWrong) {
+			t.Errorf("%q: %v", wrong, err)
+		}
 	}
 }
 
