@@ -139,7 +139,7 @@ func (f *Flow) ended(ctx context.Context, t attempt) (why string, err error) {
 	}
 	// A method may leave out for a while where it cannot send at the moment.
 	there := append(slices.Clone(a.Contacts), m.To(a, t.purpose)...)
-	if !slices.ContainsFunc(there, func(c account.Contact) bool { return f.mark(c) == t.fields[fieldTo] }) {
+	if !slices.ContainsFunc(there, func(c account.Contact) bool { return !c.Frozen && f.mark(c) == t.fields[fieldTo] }) {
 		return "address_gone", nil
 	}
 	return "", nil

@@ -54,6 +54,11 @@ func TestLocks_R14(t *testing.T) {
 	for _, do := range []string{"unlock", "decide", "vouch"} {
 		desk.post(decided, "do", do, "reason", "other").is(t, 403)
 	}
+	for _, other := range []string{"elefevre", "ngarcon", "pleroux"} { // what is not locked by decision is not decided here
+		at := admin.place(other)
+		admin.post(at, "do", "card").is(t, 303)
+		admin.post(at, "do", "decide", "reason", "other").is(t, 403, "L’état du compte ne le permet pas")
+	}
 	decided = admin.place("tmoreau")
 	admin.get(decided).is(t, 200, "Levez le blocage")
 	admin.post(decided, "do", "decide", "reason", "other").is(t, 403)
