@@ -1,6 +1,7 @@
 package ldapserver
 
 import (
+	"slices"
 	"strings"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -68,22 +69,23 @@ func (s *Schema) evaluate(filter *ber.Packet, o *object) truth {
 	return no
 }
 
-// classes are those that a class of core and inetOrgPerson stands on: a program
-// that looks for a person finds an inetOrgPerson (RFC 4512 section 3.3).
-var classes = map[string][]string{
-	"inetorgperson":        {"organizationalPerson", "person"},
-	"organizationalperson": {"person"},
+// standOn are the classes of core and inetOrgPerson that stand on another one: a
+// program that looks for a person finds an inetOrgPerson (RFC 4512 section 3.3).
+// All stand on top.
+var standOn = map[string][]string{
+	"person":               {"organizationalPerson", "inetOrgPerson"},
+	"organizationalperson": {"inetOrgPerson"},
 }
 
 // equals looks for a value among those of an attribute.
 func (s *Schema) equals(name string, stored []string, value string) truth {
-	if strings.EqualFold(name, "objectClass") {
-		for _, class := range stored {
-			stored = append(stored[:len(stored):len(stored)], classes[strings.ToLower(class)]...)
-		}
-		stored = append(stored, "top")
+	found := s.matches(s.of(name), stored, value)
+	if found == yes || !strings.EqualFold(name, "objectClass") {
+		return found
 	}
-	return s.matches(s.of(name), stored, value)
+	higher := standOn[strings.ToLower(value)]
+	return is(strings.EqualFold(value, "top") && len(stored) > 0 ||
+		slices.ContainsFunc(stored, func(class string) bool { return asked(higher, class) }))
 }
 
 // matches looks for a value among those stored, by one rule.
