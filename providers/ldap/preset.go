@@ -20,7 +20,7 @@ type Schema struct {
 	// Filter is the LDAP filter that every account matches.
 	Filter     string     `json:"filter"`
 	Attributes Attributes `json:"attributes"`
-	// State is where the state of an account is read: "supann", "ent",
+	// State is where the state of an account is read: "supann", "ent", "schac",
 	// "ppolicy", "active-directory", "389ds". The severest answer holds.
 	State []string `json:"state"`
 	// PasswordChange is how a password is set: "rfc3062" (Password Modify),
