@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -36,8 +37,7 @@ type Masked struct {
 	Sendable bool // a code can be sent there
 	Frozen   bool // somebody else reads there
 	Held     bool // an operator put it on file less than 72 hours ago
-	// Doubtful is set when the last message could not be delivered
-	// (requirement R23).
+	// Doubtful is set when nobody reads there (requirement R23).
 	Doubtful bool
 }
 
@@ -96,15 +96,13 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 		return Person{}, err
 	}
 	p.Facts = HasFacts(usable)
+	doubtful, err := d.Recovery.Doubtful(ctx, who.Contacts)
+	if err != nil {
+		return Person{}, err
+	}
 	for i, contact := range who.Contacts {
 		m := Masked{Kind: contact.Kind, Text: mask(contact), Sendable: d.reaches(usable.Contacts[i]), Frozen: contact.Frozen,
-			Held: usable.Contacts[i].Frozen && !contact.Frozen}
-		for _, e := range p.Events {
-			if e.To == m.Text {
-				m.Doubtful = e.Result == "undeliverable"
-				break
-			}
-		}
+			Held: usable.Contacts[i].Frozen && !contact.Frozen, Doubtful: slices.Contains(doubtful, contact)}
 		p.Contacts = append(p.Contacts, m)
 	}
 	p.Next = p.next()
