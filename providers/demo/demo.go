@@ -22,6 +22,7 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/plugin"
+	idp "github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/server"
@@ -147,6 +148,9 @@ func config(apps Apps, keys *server.Keys) server.Config {
 		Mail:      section(map[string]any{"type": "demobox"}),
 		SMS:       section(map[string]any{"type": "demobox"}),
 		Recovery:  server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"}), section(map[string]any{"type": "smscode"})}},
+		// Accepted with the first password. The whole of the steps needs an
+		// attribute of the directory to keep them in.
+		Steps: idp.Steps{Charter: &idp.Terms{Version: "2026-09", URL: "https://www.univ-valmont.example/charte"}},
 		Protocols: map[string]plugin.Section{
 			"oidc": section(map[string]any{"clients": []any{
 				map[string]any{

@@ -17,7 +17,7 @@ Loge, demonstration. Everything is in this process; nothing is kept, nothing lea
   To try
     1. Sign in at the portal, go on to the library: nothing to type. Sign out: both have ended.
     2. "Mot de passe oublié" for elefevre: the mail is in the box, with a link and a code. fndiaye has a phone only.
-    3. "Première connexion" for hnguyen: she was never activated and chooses her first password.
+    3. "Première connexion" for hnguyen: she was never activated, accepts the charter and chooses her first password.
     4. tmoreau, with Valmont-tmoreau-2026: the right password, of a locked account.
 
   Your own tools

@@ -83,14 +83,16 @@ func (b *Browser) Submit(typed ...string) {
 	if form == "" {
 		b.t.Fatalf("%s has no form (%d): %s", b.URL, b.Status, b.Page)
 	}
-	values := url.Values{}
+	values, boxes := url.Values{}, map[string]bool{}
 	for _, input := range inputTag.FindAllString(form, -1) {
-		if attribute(input, "type") != "checkbox" {
-			values.Set(attribute(input, "name"), attribute(input, "value"))
+		if attribute(input, "type") == "checkbox" {
+			boxes[attribute(input, "name")] = true
+			continue
 		}
+		values.Set(attribute(input, "name"), attribute(input, "value"))
 	}
 	for i := 0; i < len(typed); i += 2 {
-		if !values.Has(typed[i]) {
+		if !values.Has(typed[i]) && !boxes[typed[i]] {
 			b.t.Fatalf("%s has no field %q", b.URL, typed[i])
 		}
 		values.Set(typed[i], typed[i+1])
