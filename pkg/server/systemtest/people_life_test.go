@@ -25,7 +25,11 @@ import (
 // that an administrator can change.
 func onSlapd(t *testing.T, more string) (*valmont, *goldap.Conn) {
 	t.Helper()
-	p := peopleNetworks[0]
+	return peopleNetworks[0].onSlapd(t, more)
+}
+
+func (p peopleNetwork) onSlapd(t *testing.T, more string) (*valmont, *goldap.Conn) {
+	t.Helper()
 	p.configuration += more
 	real := slapdtest.Start(t, slapdtest.Options{Schema: fixtures.Schema, Index: fixtures.Index,
 		Trees: []slapdtest.Tree{{Suffix: p.suffix, LDIF: p.ldif}}, Policy: "pwdLockout: TRUE\npwdMaxFailure: 5\n"})
@@ -268,5 +272,46 @@ desk: {rules: [{name: assistance, who: {attribute: login, in: [u.assist]}, verbs
 		if got := h.enter(again, again.get("/login"), c.uid, password(c.uid)); got != "yes, after: Your account will close on "+c.until {
 			t.Errorf("%s: %s", c.uid, got)
 		}
+	}
+}
+
+// R56, R61: who belongs to two schools changes from one to the other and stays
+// signed in; it is in the directory, and both protocols tell it at once.
+func TestTwoSchools(t *testing.T) {
+	h, _ := peopleNetworks[1].onSlapd(t, `establishments:
+  attribute: ESCOUAI
+  current: ESCOUAICourant
+  known: {0990010Y: {name: Rosa-Parks}, 0990011Z: {name: Simone-Veil}, 0990012A: {name: Les Métiers}}
+`)
+	for _, c := range []struct{ login, name, from, to, all string }{
+		{"lea.dalmeida", "Léa d'Almeida", "0990010Y", "0990011Z", "0990010Y, 0990011Z"},
+		{"claire.dalmeida", "Claire d'Almeida", "0990010Y", "0990011Z", "0990010Y, 0990011Z"},
+		{"ahmed.elidrissi", "Ahmed El Idrissi", "0990011Z", "0990010Y", "0990011Z, 0990010Y"},
+		{"bruno.direx", "Bruno Direz", "0990011Z", "0990012A", "0990011Z, 0990012A"},
+	} {
+		b := newBrowser(t, h.node)
+		b.signIn(b.get("/login"), c.login, schoolPassword(c.login)).shows(http.StatusOK, "You are signed in")
+		for _, current := range []string{c.from, c.to, c.from} {
+			a, err := h.directory.Find(t.Context(), c.login)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := c.login + " | accountState=active | displayName=" + c.name + " | establishment=" + current + " | establishments=" + c.all
+			if got := h.told(t, b, 0, a); got != want || !slices.Equal(a.Attributes["ESCOUAICourant"], []string{current}) {
+				t.Errorf("%s; want %s; the directory has %v", got, want, a.Attributes["ESCOUAICourant"])
+			}
+			other := map[string]string{c.from: c.to, c.to: c.from}[current]
+			change := b.get("/account/establishment").form()
+			change.values.Set("to", other)
+			b.submit(change).shows(http.StatusOK, map[string]string{"0990010Y": "Rosa-Parks", "0990011Z": "Simone-Veil", "0990012A": "Les Métiers"}[other])
+		}
+		elsewhere := b.get("/account/establishment").form()
+		elsewhere.values.Set("to", "0990099X")
+		b.submit(elsewhere).shows(http.StatusConflict, "")
+	}
+	b := newBrowser(t, h.node)
+	b.signIn(b.get("/login"), "helene.roy", schoolPassword("helene.roy")).shows(http.StatusOK, "You are signed in")
+	if p := b.get("/account"); strings.Contains(p.body, "/account/establishment") {
+		t.Error("a choice of one")
 	}
 }
