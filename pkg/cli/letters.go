@@ -32,6 +32,7 @@ type lettersFlags struct {
 	config, csv, out, group string
 	where                   []string
 	perPage                 int
+	reset                   bool
 }
 
 func lettersCommand(plugins server.Plugins) *cobra.Command {
@@ -61,6 +62,7 @@ void.`,
 	c.Flags().StringVar(&flags.group, "group", "", "attribute that the letters are sorted by, a class for instance; that of the first --where when unset")
 	c.Flags().StringVar(&flags.out, "out", "", "file to write, .pdf, .html or .csv; it must not exist")
 	c.Flags().IntVar(&flags.perPage, "per-page", 1, "letters on a page: 1, 2 or 8")
+	c.Flags().BoolVar(&flags.reset, "reset", false, "a code for those who are activated already too, to choose another password; the method activationcode must have reset")
 	c.AddCommand(batchesCommand(plugins), revokeCommand(plugins))
 	c.MarkFlagsMutuallyExclusive("where", "csv")
 	c.MarkFlagsOneRequired("where", "csv")
@@ -81,7 +83,7 @@ func openServer(ctx context.Context, file string, plugins server.Plugins, errs i
 }
 
 func printLetters(ctx context.Context, press *letters.Press, flags lettersFlags, out, errs io.Writer) (err error) {
-	order := letters.Order{By: byCLI, Format: letters.Format(strings.TrimPrefix(filepath.Ext(flags.out), ".")), PerPage: flags.perPage}
+	order := letters.Order{By: byCLI, Format: letters.Format(strings.TrimPrefix(filepath.Ext(flags.out), ".")), PerPage: flags.perPage, Reset: flags.reset}
 	if flags.csv != "" {
 		order.To, err = listed(ctx, press.Recovery.Directory, flags, errs)
 	} else {

@@ -38,6 +38,8 @@ type Press struct {
 	Pages    *render.Pages
 	// Home is the page where a code is typed, as people copy it from paper.
 	Home string
+	// Typed is the same for those who are activated already.
+	Typed string
 	// Lost is the page of those who have a password, and do not know it.
 	Lost string
 	Now  func() time.Time // time.Now when nil
@@ -93,6 +95,10 @@ type Order struct {
 	// PerPage is how many letters stand on a page: 1, 2 or 8; 0 is 1. A table
 	// has no pages.
 	PerPage int
+	// Reset gives a code to those who are activated already too, by which they
+	// choose another password; what they have goes on working until then. It
+	// needs Resets.
+	Reset bool
 	// By is the operator, for the audit; Address theirs.
 	By      account.ID
 	Address string
@@ -120,9 +126,12 @@ var ErrNobody = errors.New("letters: the state of everybody's account forbids a 
 // written leaves as it is made, so that an error may come after a part of it;
 // the codes of that part are void, as are all of the printing. A bufio.Writer is
 // flushed at the end. Errors: ErrNobody
-// before anything is written, recovery.ErrBatch when somebody revoked it
+// and ErrNoReset before anything is written, recovery.ErrBatch when somebody revoked it
 // meanwhile, those of the directory, the store and w.
 func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err error) {
+	if o.Reset && !p.Resets() {
+		return b, ErrNoReset
+	}
 	out, err := p.sheets(w, o)
 	if err != nil {
 		return b, err
@@ -234,10 +243,27 @@ func natural(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
+// Resets reports whether the method gives codes to those who are activated
+// already.
+func (p *Press) Resets() bool {
+	activated := account.Account{ID: "-", Status: account.Active}
+	return slices.ContainsFunc(p.Recovery.Methods, func(m recovery.Method) bool {
+		return m.Name() == Method && m.Offers(activated, recovery.Reset)
+	})
+}
+
+// ErrNoReset says that Order.Reset is not offered here.
+var ErrNoReset = errors.New("letters: only accounts still to activate get a code; to give one to the others too set reset in the method " + Method)
+
 // letter issues the code of one recipient; for an account that is active
-// already the letter recalls the identifier (requirement R61).
+// already the letter recalls the identifier, unless the order says more
+// (requirement R61).
 func (p *Press) letter(ctx context.Context, r Recipient, batch string, o Order) (l letter, ok bool, err error) {
-	issued, err := p.Recovery.Issue(ctx, recovery.Issue{Method: Method, Account: r.ID, By: o.By, Address: o.Address, Language: r.Language, Batch: batch})
+	issue := recovery.Issue{Method: Method, Account: r.ID, By: o.By, Address: o.Address, Language: r.Language, Batch: batch, Only: recovery.Activate}
+	if o.Reset {
+		issue.Only = ""
+	}
+	issued, err := p.Recovery.Issue(ctx, issue)
 	switch {
 	case err == nil:
 		return letter{r, issued.Account.Login, issued}, true, nil

@@ -76,7 +76,7 @@ func openOn(t testing.TB, d directory.Directory, kept store.Store) (w world) {
 	flow := &recovery.Flow{Store: kept, Directory: d, Keys: keys, Methods: []recovery.Method{method}, Pages: pages, Link: issuer + "/recover/link?t=",
 		Outbox: &outbox.Outbox{Store: kept, Box: keys.Box("outbox")}, Limits: recovery.DefaultLimits(),
 		Audit: audit.Log{Logger: slog.New(slog.NewTextHandler(w.log, nil))}, Now: w.store.Now}
-	w.press = &letters.Press{Recovery: flow, Pages: pages, Home: issuer + "/activate", Lost: issuer + "/recover", Now: w.store.Now}
+	w.press = &letters.Press{Recovery: flow, Pages: pages, Home: issuer + "/activate", Typed: issuer + "/code", Lost: issuer + "/recover", Now: w.store.Now}
 	return w
 }
 
@@ -174,6 +174,37 @@ func TestCSV(t *testing.T) {
 				t.Errorf("after the revocation: %v", err)
 			}
 		}
+	}
+}
+
+// R61: where only the school gives codes back, whoever is activated gets one too
+// when the order says so, and the letter says what for.
+func TestResets_R61(t *testing.T) {
+	w := open(t, nil)
+	order := letters.Order{To: w.class(t), Format: letters.HTML, By: "cli", Reset: true}
+	if _, err := w.press.Print(t.Context(), io.Discard, order); !errors.Is(err, letters.ErrNoReset) {
+		t.Fatalf("without the method's reset: %v", err)
+	}
+	method, err := (&activationcode.Config{Reset: true}).Open(t.Context(), recovery.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.press.Recovery.Methods = []recovery.Method{method}
+	order.Reset = false
+	if done, err := w.press.Print(t.Context(), io.Discard, order); err != nil || done.Codes != 2 || done.Reminders == 0 {
+		t.Errorf("not asked for: %+v, %v", done, err)
+	}
+	order.Reset = true
+	var out strings.Builder
+	done, err := w.press.Print(t.Context(), &out, order)
+	if err != nil || done.Codes < 3 || done.Reminders != 0 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if first, other := strings.Count(out.String(), "Votre compte vous attend"), strings.Count(out.String(), "choisir un nouveau mot de passe"); first != 2 || other != done.Codes-2 {
+		t.Errorf("%d letters to activate and %d to choose another password, of %d", first, other, done.Codes)
+	}
+	if !strings.Contains(out.String(), issuer+"/code") {
+		t.Error("it is not said where the code is typed")
 	}
 }
 
@@ -308,13 +339,13 @@ func TestHTML(t *testing.T) {
 
 // Letters leave while others are still to be made: nobody's memory has all.
 func TestStreams(t *testing.T) {
-	d := &crowd{n: 100}
+	d := &crowd{n: 80}
 	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, format := range []letters.Format{letters.PDF, letters.HTML, letters.CSV} {
-		w := open(t, d)
+		w := openOn(t, d, forgetful{})
 		var out counter
 		half, printed := counter(0), 0
 		_, err := w.press.Print(t.Context(), &out, letters.Order{To: to, Format: format, Progress: func() {
@@ -412,7 +443,7 @@ func TestOrder(t *testing.T) {
 // R64: memory is flat: while ten times as many letters are printed as before, 400
 // bytes at the most stay of each, in the file's table and nowhere else.
 func TestFlat(t *testing.T) {
-	const few, many = 100, 1000
+	const few, many = 50, 500
 	for _, format := range []letters.Format{letters.PDF, letters.HTML, letters.CSV} {
 		d := &crowd{n: many}
 		w := openOn(t, d, forgetful{})

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 )
 
@@ -43,8 +44,12 @@ func wording(text string) (out []line) {
 // wording is that of a letter, and its language. A drawing without anything to
 // open is none.
 func (p *Press) wording(l letter, card bool) (out []line, lang string, err error) {
-	s := render.Sheet{Name: oneLine(l.Name), Group: oneLine(l.Group), Login: oneLine(l.login), Code: l.issued.Code.Reveal(), Until: l.issued.Until, URL: p.Lost, Card: card}
-	if s.Code != "" {
+	s := render.Sheet{Name: oneLine(l.Name), Group: oneLine(l.Group), Login: oneLine(l.login), Code: l.issued.Code.Reveal(), Until: l.issued.Until, URL: p.Lost, Card: card,
+		Reset: l.issued.Purpose == recovery.Reset}
+	switch {
+	case s.Reset:
+		s.URL = p.Typed
+	case s.Code != "":
 		s.URL = p.Home
 	}
 	text, lang, err := p.Pages.Sheet(l.Language, s)

@@ -24,6 +24,9 @@ type Issue struct {
 	Address string     // the operator's, for the audit
 	// Language is that of the person; empty for the account's own.
 	Language string
+	// Only is what the code must be for; empty for whatever the account is
+	// given. Of another account it is ErrState.
+	Only Purpose
 	// Batch is what NewBatch gave, for letters; empty without one.
 	Batch string
 }
@@ -56,7 +59,7 @@ func (f *Flow) Issue(ctx context.Context, i Issue) (Issued, error) {
 		return Issued{}, fmt.Errorf("recovery: issue a code: %w", err)
 	}
 	purpose, ok := PurposeFor(a)
-	if !ok || !m.Offers(a, purpose) {
+	if !ok || !m.Offers(a, purpose) || i.Only != "" && i.Only != purpose {
 		f.Audit.Record(ctx, audit.Event{Action: "recovery.issue", Result: "refused", Account: a.ID, Actor: i.By, Address: i.Address})
 		return Issued{}, ErrState
 	}

@@ -127,6 +127,9 @@ type DeskLists struct {
 	Populations                              []DeskPopulation
 	Of, Group, Where, Logins, Except, Frozen string // as typed before
 	Letters, Campaigns, Freezes              bool   // what this operator may do
+	// Resets is set where a letter may give those who are activated a code too;
+	// Reset when it was asked for.
+	Resets, Reset bool
 	// Listed is set when Found was asked for; Force when it is what a campaign
 	// would be for.
 	Listed, Force bool

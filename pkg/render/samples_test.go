@@ -146,6 +146,7 @@ func samples() []sample {
 		{"account-apps", render.Apps{Frame: render.Frame{NoDoors: true}, Used: []render.Used{{Name: "Moodle", At: tuesday}}, Agreed: []render.Agreed{{ID: "c", Name: "Moodle", At: tuesday}}}},
 		{"account-apps-none", render.Apps{Frame: render.Frame{NoDoors: true}}},
 		{"account-events", render.Events{Frame: render.Frame{NoDoors: true}, SignIns: []render.SignIn{{At: tuesday, Device: "Firefox, Windows", Network: "192.0.2.0/24", App: "Moodle"}, {At: tuesday, Network: "198.51.100.0/24"}}, Events: []render.DeskEvent{{At: tuesday, Result: "changed"}, {At: tuesday, Result: "sent", To: "e••••@h••••", Fate: "used"}}}},
+		{"account-question", render.Question{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadValue, Field: "answer"}), Present: "Votre première institutrice ?", Choices: []render.Choice{{Value: "teacher", Name: "Votre première institutrice ?"}}}},
 		{"account-events-none", render.Events{Frame: render.Frame{NoDoors: true}}},
 		{"step-charter", render.Charter{Frame: alert(moodle, render.Alert{Key: render.AlertTerms, Field: "charter"}), URL: "https://univ-valmont.example/charte"}},
 		{"step-address", render.Rescue{Frame: moodle, Later: 2}},
@@ -215,7 +216,7 @@ func deskSamples(alert func(render.Frame, render.Alert) render.Frame) []sample {
 	locked.Status, locked.Reason, locked.Next, locked.Contacts, locked.Events, locked.Ends = "locked", render.ReasonAdministrative, "decided", nil, nil, time.Time{}
 	locked.Acts, locked.Corrects, locked.Denied = nil, false, []render.DeskAct{{Act: "decide", Why: "scope"}, {Act: "vouch", Why: "state"}}
 	lists := render.DeskLists{Frame: plain, Populations: []render.DeskPopulation{{Key: "a", Label: "Vie scolaire 0990011Z"}, {Key: "b", Label: "Vie scolaire 0990012A"}},
-		Of: "b", Group: "3E2", Where: "eduPersonAffiliation = student; alum", Logins: "elefevre", Except: "jdupont", Letters: true, Campaigns: true, Freezes: true}
+		Of: "b", Group: "3E2", Where: "eduPersonAffiliation = student; alum", Logins: "elefevre", Except: "jdupont", Letters: true, Resets: true, Campaigns: true, Freezes: true}
 	counted, wrong := lists, lists
 	counted.Listed, counted.Force, counted.Found, counted.Count, counted.More, counted.Frozen = true, true, found, 1200, true, "@mailbox.example"
 	wrong.Frame = alert(plain, render.Alert{Key: render.AlertDeskWhere, Field: "where"})

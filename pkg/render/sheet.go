@@ -18,6 +18,7 @@ type Sheet struct {
 	// Code opens the first sign-in. Without one the account is activated
 	// already, and the letter recalls the identifier only (requirement R61).
 	Code  string
+	Reset bool // the account is activated, and the code opens the choice of another password
 	Until time.Time
 	URL   string // where to type it
 	Card  bool

@@ -43,7 +43,7 @@ func (o *opening) press(flow *recovery.Flow, pages *render.Pages) *letters.Press
 	if flow == nil || !slices.ContainsFunc(flow.Methods, printed) {
 		return nil
 	}
-	return &letters.Press{Recovery: flow, Pages: pages, Home: o.config.Issuer + "/activate", Lost: o.config.Issuer + "/recover"}
+	return &letters.Press{Recovery: flow, Pages: pages, Home: o.config.Issuer + "/activate", Typed: o.config.Issuer + "/code", Lost: o.config.Issuer + "/recover"}
 }
 
 func unread(name string) error {

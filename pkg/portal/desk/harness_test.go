@@ -186,7 +186,7 @@ func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school
 		Asking: &lifecycle.Extensions{Store: s.store, Keys: s.keys, Audit: trail}, Audit: trail, Now: s.store.Now}
 	s.desk.Groups, s.desk.ForceBy = []string{"ENTEleveClasses"}, operator.Force{Attribute: "pwdReset", Value: "TRUE"}
 	s.desk.Start()
-	s.press = &letters.Press{Recovery: s.flow, Pages: s.pages, Home: issuer + "/activate", Lost: issuer + "/recover", Now: s.store.Now}
+	s.press = &letters.Press{Recovery: s.flow, Pages: s.pages, Home: issuer + "/activate", Typed: issuer + "/code", Lost: issuer + "/recover", Now: s.store.Now}
 	d := &desk.Pages{Press: s.press, Desk: s.desk, Login: p.Login, Sessions: s.sessions, Pages: s.pages, Keys: s.keys, Cookies: cookies, Logger: slog.New(slog.NewTextHandler(s.log, nil)), Unavailable: p.Unavailable, Problem: p.Problem}
 	must(d.Check())
 	p.Routes(s.mux)

@@ -38,7 +38,7 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request, s *session.Session
 		return
 	}
 	control := http.NewResponseController(w)
-	order := letters.Order{By: s.Account.ID, Address: web.ClientAddr(r).String(), Format: format, PerPage: perPage(r),
+	order := letters.Order{By: s.Account.ID, Address: web.ClientAddr(r).String(), Format: format, PerPage: perPage(r), Reset: r.PostFormValue("reset") != "" && p.Press.Resets(),
 		// Nobody sets a deadline in tests, where there is no connection.
 		Progress: func() { _ = control.SetWriteDeadline(time.Now().Add(stalled)) }}
 	for _, a := range found {

@@ -37,6 +37,7 @@ func (p *Pages) showLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 	view := render.DeskLists{Frame: render.Frame{NoDoors: true, Alert: alert}, Of: r.PostFormValue("of"), Group: r.PostFormValue("group"), Where: r.PostFormValue("where"),
 		Logins: r.PostFormValue("logins"), Except: r.PostFormValue("except"), Frozen: r.PostFormValue("frozen"), Freezes: p.Desk.CanFreeze(),
 		Letters: p.Press != nil && p.Desk.May(op, operator.Letters), Campaigns: p.Desk.CanForce() && p.Desk.May(op, operator.Campaign)}
+	view.Resets, view.Reset = view.Letters && p.Press.Resets(), r.PostFormValue("reset") != ""
 	if !view.Letters && !view.Campaigns {
 		p.failed(w, r, operator.DeniedScope)
 		return
