@@ -10,9 +10,9 @@ import (
 )
 
 // ref is the number of an object, which may not be written yet.
-type ref int32
+type ref int
 
-func (r ref) String() string { return fmt.Sprintf("%d 0 R", int32(r)) }
+func (r ref) String() string { return fmt.Sprintf("%d 0 R", int(r)) }
 
 // objects is a file as a row of numbered objects (ISO 32000-1 section 7.5). Of
 // what is written only the place stays.
@@ -51,7 +51,7 @@ func (o *objects) reserve() ref {
 
 func (o *objects) begin(n ref) {
 	o.places[n-1] = o.at
-	o.printf("%d 0 obj\n", int32(n))
+	o.printf("%d 0 obj\n", int(n))
 }
 
 func (o *objects) end() { o.printf("\nendobj\n") }

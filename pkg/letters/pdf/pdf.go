@@ -17,9 +17,12 @@ import (
 	"strings"
 )
 
-// Width and Height are those of a page of A4, in millimetres. All lengths are,
-// from the upper left corner; sizes of type are in points.
-const Width, Height = 210.0, 297.0
+// A page of A4, in millimetres. All lengths are, from the upper left corner; sizes
+// of type are in points.
+const (
+	Width  = 210.0
+	Height = 297.0
+)
 
 // Tag is what an element is to who reads by ear.
 type Tag string

@@ -130,7 +130,7 @@ func TestLettersCutShort(t *testing.T) {
 				r.AddCookie(&http.Cookie{Name: name, Value: value})
 			}
 			defer func() {
-				if crash := recover(); crash != http.ErrAbortHandler {
+				if crash, _ := recover().(error); !errors.Is(crash, http.ErrAbortHandler) {
 					t.Errorf("the answer ends with %v", crash)
 				}
 				all, err := s.press.Batches(t.Context())
