@@ -45,6 +45,7 @@ func (p *Portal) accountRoutes(m *web.Mux) {
 		look("/account/password", p.ownPassword)
 		m.Page("POST /account/password", p.mine("/account/password", 0, p.postOwnPassword)) // the form asks for the present one itself
 		change("/account/contacts", p.contacts, p.postContacts)
+		change("/account/question", p.question, p.postQuestion)
 		m.Page("POST /account/password/check", http.HandlerFunc(p.checkPassword))
 	}
 }
@@ -91,7 +92,7 @@ func (p *Portal) account(w http.ResponseWriter, r *http.Request, s *session.Sess
 	for _, part := range []struct {
 		name  string
 		there bool
-	}{{"password", p.Recovery != nil}, {"contacts", p.Recovery != nil && p.editable()}, {"data", len(p.fieldsOf(s.Account)) > 0}, {"sessions", true}, {"apps", true},
+	}{{"password", p.Recovery != nil}, {"contacts", p.Recovery != nil && p.editable()}, {"question", p.Recovery != nil && p.Recovery.Choosable() != nil}, {"data", len(p.fieldsOf(s.Account)) > 0}, {"sessions", true}, {"apps", true},
 		{"events", true}, {"extend", p.extendable(s.Account) > 0}, {"establishment", p.several(s)}, {"download", true}} {
 		if part.there {
 			view.Parts = append(view.Parts, part.name)

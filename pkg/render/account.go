@@ -136,6 +136,14 @@ type ProfileChoice struct {
 	Chosen bool
 }
 
+// Question lets somebody choose a secret question. It posts question and answer.
+type Question struct {
+	Frame
+	Choices []Choice
+	Chosen  string // as chosen before
+	Present string // the one that there is; empty for none
+}
+
 // Extend asks for an account to last longer. It posts why.
 type Extend struct {
 	Frame
@@ -157,8 +165,9 @@ func (Contacts) Page() string    { return "account-contacts" }
 func (Profile) Page() string     { return "account-data" }
 func (Extend) Page() string      { return "account-extend" }
 func (Events) Page() string      { return "account-events" }
+func (Question) Page() string    { return "account-question" }
 
-var accountViews = []View{Account{}, NewPassword{}, Sessions{}, Apps{}, Events{}, Charter{}, Rescue{}, Contacts{}, Profile{}, Extend{}}
+var accountViews = []View{Account{}, NewPassword{}, Sessions{}, Apps{}, Events{}, Charter{}, Rescue{}, Contacts{}, Profile{}, Extend{}, Question{}}
 
 // The alerts of the account.
 const (
@@ -172,17 +181,18 @@ const (
 	AlertBadValue        AlertKey = "bad_value" // no value that may stand there
 	AlertSaved           AlertKey = "saved"
 	AlertAsked           AlertKey = "asked"
+	AlertQuestionSaved   AlertKey = "question_saved"
 )
 
 // AccountNews are those that a redirect may name.
-var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked, AlertContactSaved, AlertSaved, AlertAsked}
+var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked, AlertContactSaved, AlertSaved, AlertAsked, AlertQuestionSaved}
 
 func accountKeys() []string {
 	var keys []string
 	for _, k := range append([]AlertKey{AlertWrongCurrent, AlertTerms, AlertConflict, AlertBadValue}, AccountNews...) {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
-	for _, part := range []string{"password", "contacts", "data", "sessions", "apps", "events", "extend", "establishment", "download"} {
+	for _, part := range []string{"password", "contacts", "data", "sessions", "apps", "events", "extend", "establishment", "question", "download"} {
 		keys = append(keys, "account."+part+".title")
 	}
 	return keys
