@@ -40,6 +40,7 @@ type document struct {
 	format  format
 	pdf     *pdf.Document
 	letters int
+	group   string // that of the last letter
 }
 
 func (d *document) add(l letter) error {
@@ -52,6 +53,10 @@ func (d *document) add(l letter) error {
 		d.page()
 	}
 	d.letters++
+	if l.Group != d.group {
+		d.group = l.Group
+		d.pdf.Bookmark(l.Group)
+	}
 	d.pdf.Section(lang)
 	var code *qr.Code
 	if url := l.issued.URL.Reveal(); url != "" {

@@ -43,6 +43,7 @@ type Document struct {
 	pages                        []ref // all of them
 	owners                       []ref // by page, the list of whom its marks belong to
 	sections                     []ref
+	bookmarks                    []bookmark
 	page                         *page // nil before the first
 	section                      *section
 }
@@ -52,6 +53,12 @@ type section struct {
 	at       ref
 	lang     string
 	elements []ref
+}
+
+// bookmark is a place that readers are offered to jump to.
+type bookmark struct {
+	title string
+	page  ref
 }
 
 // New begins a document. The title is shown by the window that it is read in;
@@ -80,6 +87,35 @@ func (d *Document) endSection() {
 	d.sections = append(d.sections, s.at)
 	d.object(s.at, "<</Type/StructElem/S/Sect/P %s/Lang%s/K%v>>", d.whole, text(s.lang), s.elements)
 	d.section = nil
+}
+
+// Bookmark offers readers to jump to the page that is being written.
+func (d *Document) Bookmark(title string) {
+	d.bookmarks = append(d.bookmarks, bookmark{title, d.page.at})
+}
+
+// outline writes the bookmarks (ISO 32000-1 section 12.3.3) and returns their
+// entry in the catalog; empty without any.
+func (d *Document) outline() string {
+	if len(d.bookmarks) == 0 {
+		return ""
+	}
+	all := d.reserve()
+	first := all + 1 // their numbers follow each other
+	last := all + ref(len(d.bookmarks))
+	d.object(all, "<</Type/Outlines/First %s/Last %s/Count %d>>", first, last, len(d.bookmarks))
+	for _, b := range d.bookmarks {
+		at := d.reserve()
+		beside := ""
+		if at > first {
+			beside += fmt.Sprintf("/Prev %s", at-1)
+		}
+		if at < last {
+			beside += fmt.Sprintf("/Next %s", at+1)
+		}
+		d.object(at, "<</Title%s/Parent %s/Dest[%s/Fit]%s>>", text(b.title), all, b.page, beside)
+	}
+	return fmt.Sprintf("/Outlines %s/PageMode/UseOutlines", all)
 }
 
 // element writes an element of the section, and returns its mark on the page.
@@ -126,12 +162,13 @@ func (d *Document) Close() error {
 	}
 	d.printf("]>>>>")
 	d.end()
+	outline := d.outline()
 	metadata, info, catalog := d.reserve(), d.reserve(), d.reserve()
 	about := d.about()
 	d.object(metadata, "<</Type/Metadata/Subtype/XML/Length %d>>stream\n%s\nendstream", len(about), about)
 	d.object(info, "<</Title%s/Producer(Loge)>>", text(d.title))
-	d.object(catalog, "<</Type/Catalog/Pages %s/Lang%s/MarkInfo<</Marked true>>/StructTreeRoot %s/ViewerPreferences<</DisplayDocTitle true>>/Metadata %s>>",
-		d.root, text(d.lang), d.tree, metadata)
+	d.object(catalog, "<</Type/Catalog/Pages %s/Lang%s/MarkInfo<</Marked true>>/StructTreeRoot %s/ViewerPreferences<</DisplayDocTitle true>>/Metadata %s%s>>",
+		d.root, text(d.lang), d.tree, metadata, outline)
 	return d.finish(catalog, info)
 }
 

@@ -147,6 +147,50 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// A reader jumps to each bookmark, in their order.
+func TestBookmarks(t *testing.T) {
+	f := sans(t)
+	for _, titles := range [][]string{nil, {"3E1"}, {"3E1", "3E2", "Œuvre"}} {
+		var out bytes.Buffer
+		d := pdf.New(&out, "x", "fr")
+		for _, title := range append(titles, "") {
+			d.Page()
+			d.Section("fr")
+			d.Text(pdf.Paragraph, f, 12, pdf.Line{Text: "de " + title})
+			if title != "" {
+				d.Bookmark(title)
+			}
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		doc := read(t, out.Bytes())
+		if doc.entry(doc.catalog(), "Outlines") == "" {
+			if len(titles) > 0 {
+				t.Errorf("no bookmarks for %q", titles)
+			}
+			continue
+		}
+		all := doc.get(doc.catalog(), "Outlines")
+		var got []string
+		last, before := "", ""
+		for at := doc.entry(all, "First"); at != ""; at = doc.entry(doc.objects[at], "Next") {
+			b := doc.objects[at]
+			if doc.entry(b, "Prev") != before || doc.entry(b, "Parent") != doc.entry(doc.catalog(), "Outlines") {
+				t.Errorf("%s after %q", b, before)
+			}
+			title := words(doc.entry(b, "Title"))
+			if shown := doc.marks(refs(doc.entry(b, "Dest"))[0])[0].text; shown != "de "+title {
+				t.Errorf("%s leads to %q", title, shown)
+			}
+			got, last, before = append(got, title), at, at
+		}
+		if diff := cmp.Diff(titles, got); diff != "" || last != doc.entry(all, "Last") || doc.entry(all, "Count") != strconv.Itoa(len(titles)) {
+			t.Errorf("%s %s", all, diff)
+		}
+	}
+}
+
 // The letters of a font are found as each of the two ways of its table says
 // (OpenType, "cmap", format 4): by a difference, and by a list.
 func TestTablesOfLetters(t *testing.T) {
