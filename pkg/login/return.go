@@ -33,7 +33,7 @@ func (f *Flow) resume(w http.ResponseWriter, r *http.Request, target string) {
 	if err != nil {
 		u = &url.URL{Path: ownPage} // cannot be: we sealed it
 	}
-	again := r.Clone(r.Context())
+	again := r.Clone(context.WithValue(r.Context(), resumedKey{}, true))
 	again.Method, again.URL, again.RequestURI = http.MethodGet, u, u.RequestURI()
 	again.Body, again.ContentLength = http.NoBody, 0
 	again.Form, again.PostForm, again.MultipartForm = nil, nil, nil
@@ -41,6 +41,13 @@ func (f *Flow) resume(w http.ResponseWriter, r *http.Request, target string) {
 	again.Header.Del("Content-Length")
 	f.Resume.ServeHTTP(w, again)
 }
+
+type resumedKey struct{}
+
+// Resumed reports whether a request is being served within that of a form. The
+// browser stands at the form still: a page that has forms of its own sends it on
+// to itself, or they would be posted to the wrong place.
+func Resumed(r *http.Request) bool { return r.Context().Value(resumedKey{}) != nil }
 
 // formState is what a form brings back.
 type formState struct {

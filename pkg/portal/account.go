@@ -68,6 +68,10 @@ func (p *Portal) mine(path string, age time.Duration, h func(http.ResponseWriter
 			p.Unavailable(w, r, err)
 			return
 		}
+		if login.Resumed(r) {
+			p.to(w, r, path)
+			return
+		}
 		h(w, r, s)
 	}
 }

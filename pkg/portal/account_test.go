@@ -61,7 +61,7 @@ func TestMustChange(t *testing.T) {
 	if h.people.changes() != 0 {
 		t.Fatal("changed")
 	}
-	put(old, chosen).is(t, http.StatusOK).has(t, "Alice")
+	b.leads(put(old, chosen), "/account").has(t, "Alice") // where its own forms are posted to
 	if h.people.changes() != 1 {
 		t.Errorf("%d changes", h.people.changes())
 	}

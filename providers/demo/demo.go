@@ -147,7 +147,9 @@ func config(apps Apps, keys *server.Keys) server.Config {
 		Store:     section(map[string]any{"type": "memory"}),
 		Mail:      section(map[string]any{"type": "demobox"}),
 		SMS:       section(map[string]any{"type": "demobox"}),
-		Recovery:  server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"}), section(map[string]any{"type": "smscode"})}},
+		Recovery:  server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"}), section(map[string]any{"type": "smscode"}),
+			section(map[string]any{"type": "helpdesk"}), section(map[string]any{"type": "activationcode"})}},
+		Desk: desk(),
 		// Accepted with the first password. The whole of the steps needs an
 		// attribute of the directory to keep them in.
 		Steps: idp.Steps{Charter: &idp.Terms{Version: "2026-09", URL: "https://www.univ-valmont.example/charte"}},

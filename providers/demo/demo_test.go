@@ -230,3 +230,16 @@ func TestGreetingNamesWhereItListens(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The help desk finds who has no address on file, and is told what to do.
+func TestDesk(t *testing.T) {
+	url, _ := start(t)
+	b := demotest.New(t)
+	b.Open(url + "/desk")
+	b.Submit("username", "u.assist", "password", "Valmont-u.assist-2026")
+	b.At("/desk", "Search")
+	b.Submit("q", "imichel")
+	place := regexp.MustCompile(`/desk/person/[^"]+`).FindString(b.Page)
+	b.Open(url + place)
+	b.At(place, "no address is known. Verify the identity, then give a code.")
+}

@@ -13,12 +13,15 @@ Loge, demonstration. Everything is in this process; nothing is kept, nothing lea
     elefevre       Valmont-elefevre-2026     a student
     kaitouaret     Valmont-kaitouaret-2026   has left, in grace until the date that is shown
     lea.dalmeida   Ent-lea.dalmeida-2026     a pupil of the school network
+    u.assist       Valmont-u.assist-2026     the help desk: {url}/desk
+    nadia.adml     Ent-nadia.adml-2026       the local administrator of a school, at the same place
 
   To try
     1. Sign in at the portal, go on to the library: nothing to type. Sign out: both have ended.
     2. "Mot de passe oublié" for elefevre: the mail is in the box, with a link and a code. fndiaye has a phone only.
     3. "Première connexion" for hnguyen: she was never activated, accepts the charter and chooses her first password.
-    4. tmoreau, with Valmont-tmoreau-2026: the right password, of a locked account.
+    4. At the desk, as u.assist: imichel has no address and gets a code; cbernard was locked after phishing.
+    5. tmoreau, with Valmont-tmoreau-2026: the right password, of a locked account.
 
   Your own tools
     OpenID Connect   issuer {url}

@@ -143,6 +143,10 @@ func (p *Pages) signedIn(h func(http.ResponseWriter, *http.Request, *session.Ses
 			p.Unavailable(w, r, err)
 			return
 		}
+		if login.Resumed(r) {
+			http.Redirect(w, r, p.Pages.URL(r.URL.Path), http.StatusSeeOther)
+			return
+		}
 		h(w, r, s)
 	})
 }
