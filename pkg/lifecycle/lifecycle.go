@@ -18,7 +18,7 @@ type Config struct {
 	// written to; 30 and 10 when unset (requirement R13).
 	Reminders []int `json:"reminders"`
 	// Grace says for whom an account lasts how much longer; the first that
-	// holds counts. It is told to people; the end itself is in the directory.
+	// holds counts. Where the directory has the end of a grace, that holds.
 	Grace []Grace `json:"grace"`
 	// PerSecond is as of Watch; DefaultPerSecond when unset.
 	PerSecond int `json:"perSecond"`
