@@ -5,106 +5,23 @@ import (
 	"crypto/rand"
 	"fmt"
 	mathrand "math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/providers/redis"
 	"github.com/loge-idp/loge/providers/redis/redistest"
 )
 
-// moving is a slot on its way from one node of a cluster to another.
-type moving struct {
-	t        *testing.T
-	nodes    []*goredis.Client
-	slot     int64
-	from, to int
-}
-
-// moving begins to move the slot of a tag, as redis-cli does.
-func (c *shards) moving(tag string) moving {
-	c.t.Helper()
-	slot, err := c.nodes[0].ClusterKeySlot(c.t.Context(), "{"+tag+"}").Result()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	from, known := c.at[slot]
-	if !known {
-		from = int(slot) * len(c.nodes) / 16384
-	}
-	m := moving{c.t, c.nodes, slot, from, (from + 1) % len(c.nodes)}
-	c.at[slot] = m.to
-	m.set(m.to, "importing", m.from)
-	m.set(m.from, "migrating", m.to)
-	return m
-}
-
-// set tells a node what becomes of the slot, and of which other node.
-func (m moving) set(at int, state string, node int) {
-	m.t.Helper()
-	id := m.nodes[node].ClusterMyID(m.t.Context()).Val()
-	if err := m.nodes[at].Do(m.t.Context(), "cluster", "setslot", m.slot, state, id).Err(); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m moving) carry(key string) {
-	m.t.Helper()
-	host, port, _ := strings.Cut(m.nodes[m.to].Options().Addr, ":")
-	if err := m.nodes[m.from].Do(m.t.Context(), "migrate", host, port, key, 0, 5000).Err(); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-// finish carries what is left.
-func (m moving) finish() {
-	m.t.Helper()
-	for {
-		keys, err := m.nodes[m.from].ClusterGetKeysInSlot(m.t.Context(), int(m.slot), 1).Result()
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		if len(keys) == 0 {
-			break
-		}
-		m.carry(keys[0])
-		time.Sleep(2 * time.Millisecond) // long enough to be met half-way
-	}
-	for i := range m.nodes {
-		m.set((m.to+i)%len(m.nodes), "node", m.to) // where it is now first
-	}
-}
-
-// shards are the nodes of a cluster, and where each slot is that has moved.
-type shards struct {
-	t     *testing.T
-	nodes []*goredis.Client
-	at    map[int64]int
-}
-
-func startShards(t *testing.T) (*shards, *redis.Config) {
-	t.Helper()
-	cluster := redistest.StartCluster(t)
-	c := &shards{t: t, at: map[int64]int{}}
-	for _, node := range cluster.Nodes {
-		client := goredis.NewClient(&goredis.Options{Addr: node.Addr})
-		t.Cleanup(func() { client.Close() })
-		c.nodes = append(c.nodes, client)
-	}
-	return c, &redis.Config{Topology: "cluster", Addresses: cluster.Addresses()}
-}
-
 // A record and that from which it hangs are on two servers for a moment: it is
 // not taken for gone.
 func TestHalfASlotHasMoved(t *testing.T) {
 	for _, first := range []string{"session", "ticket"} {
 		t.Run(first, func(t *testing.T) {
-			cluster, config := startShards(t)
+			cluster := redistest.StartCluster(t)
+			config := &redis.Config{Topology: "cluster", Addresses: cluster.Addresses()}
 			var trips atomic.Int64
 			config.Observe = func(int) { trips.Add(1) }
 			s := open(t, config)
@@ -113,8 +30,8 @@ func TestHalfASlotHasMoved(t *testing.T) {
 				&store.Create{Key: take.Key, Under: "session", TTL: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
-			m := cluster.moving("t")
-			m.carry(redis.DefaultPrefix + "{t}:" + first)
+			m := cluster.Move(t, "{t}")
+			m.Carry(redis.DefaultPrefix + "{t}:" + first)
 			before := trips.Load()
 			done := make(chan error)
 			go func() { done <- s.Do(context.Background(), take) }()
@@ -125,7 +42,7 @@ func TestHalfASlotHasMoved(t *testing.T) {
 				case <-time.After(time.Millisecond):
 				}
 			}
-			m.finish()
+			m.Finish()
 			if err := <-done; err != nil || take.Outcome != store.Taken {
 				t.Errorf("%v, %v, want Taken", take.Outcome, err)
 			}
@@ -139,8 +56,8 @@ const people, sessions, moves = 8, 20, 4
 // F-RED-06: while slots move from node to node nothing fails, nothing is lost
 // and nothing is had twice.
 func TestSlotsMove(t *testing.T) {
-	cluster, config := startShards(t)
-	s := open(t, config)
+	cluster := redistest.StartCluster(t)
+	s := open(t, &redis.Config{Topology: "cluster", Addresses: cluster.Addresses()})
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	faults := map[string]int{}
@@ -171,7 +88,7 @@ func TestSlotsMove(t *testing.T) {
 		})
 	}
 	for n := range moves * people {
-		cluster.moving(fmt.Sprint("person", n%people)).finish()
+		cluster.Move(t, fmt.Sprint("{person", n%people, "}")).Finish()
 	}
 	close(done)
 	all.Wait()

@@ -12,7 +12,22 @@ import (
 )
 
 // Cluster is a Redis Cluster of masters without replicas.
-type Cluster struct{ Nodes []*Server }
+type Cluster struct {
+	Nodes []*Server
+
+	moved map[int64]int // slots that are not where they were at first
+}
+
+const slots = 16384
+
+// first is the node that has a slot at first.
+func (c *Cluster) first(slot int64) int {
+	node := 0
+	for int(slot) >= (node+1)*slots/len(c.Nodes) {
+		node++
+	}
+	return node
+}
 
 // Addresses are those of all nodes.
 func (c *Cluster) Addresses() []string {
@@ -42,7 +57,6 @@ func StartCluster(t TB) *Cluster {
 }
 
 func (c *Cluster) join(ctx context.Context) error {
-	const slots = 16384
 	for i, node := range c.Nodes {
 		client := goredis.NewClient(&goredis.Options{Addr: node.Addr})
 		defer client.Close()
