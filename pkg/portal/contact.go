@@ -100,7 +100,7 @@ func (p *Portal) addressAnswer(w http.ResponseWriter, r *http.Request, err error
 		p.Logger.WarnContext(r.Context(), "rescue address not taken", "ref", web.Reference(r), "err", err)
 		asked = addressed{Done: asked.Done}
 		p.keep(w, cookieAddress, attemptLife, asked)
-		p.showAddress(w, r, http.StatusBadRequest, kind, asked, &render.Alert{Key: badAddress(kind), Field: "address"})
+		p.showAddress(w, r, http.StatusBadRequest, kind, asked, &render.Alert{Key: badAddress(kind, err), Field: "address"})
 	case errors.Is(err, recovery.ErrWrong):
 		p.showAddress(w, r, http.StatusBadRequest, kind, asked, &render.Alert{Key: render.AlertBadCode, Field: "code"})
 	default:
@@ -108,8 +108,11 @@ func (p *Portal) addressAnswer(w http.ResponseWriter, r *http.Request, err error
 	}
 }
 
-func badAddress(kind account.ContactKind) render.AlertKey {
-	if kind == account.Phone {
+func badAddress(kind account.ContactKind, err error) render.AlertKey {
+	switch {
+	case errors.Is(err, recovery.ErrCountry):
+		return render.AlertBadCountry
+	case kind == account.Phone:
 		return render.AlertBadNumber
 	}
 	return render.AlertBadAddress

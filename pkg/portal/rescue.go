@@ -34,7 +34,7 @@ func proving(s *session.Session) (attempt string, until time.Time) {
 func (p *Portal) ask(r *http.Request, s *session.Session, from account.Contact) (*render.Alert, error) {
 	to, err := p.Recovery.Rescue(s.Account, r.PostFormValue("address"))
 	if err != nil {
-		return &render.Alert{Key: render.AlertBadAddress, Field: "address"}, nil
+		return &render.Alert{Key: badAddress(from.Kind, err), Field: "address"}, nil
 	}
 	switch {
 	case slices.Contains(s.Account.Contacts, to):

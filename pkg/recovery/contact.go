@@ -166,6 +166,10 @@ func (f *Flow) CheckContacts() error {
 // directory writes.
 var ErrAddress = errors.New("recovery: not a rescue address")
 
+// ErrCountry goes with ErrAddress when it is a mobile to whose country no
+// message is sent here.
+var ErrCountry = fmt.Errorf("%w: text messages are not sent to that country", ErrAddress)
+
 // Rescue reads what an owner typed as a rescue address: a mail address, or the
 // number of a mobile. One that is on file is returned as it is there. It is
 // ErrAddress when it is neither, the institution's own (R20), or what no method
@@ -173,11 +177,10 @@ var ErrAddress = errors.New("recovery: not a rescue address")
 func (f *Flow) Rescue(a account.Account, typed string) (account.Contact, error) {
 	to := account.Contact{Kind: account.Email, Value: strings.TrimSpace(typed)}
 	if !strings.Contains(to.Value, "@") {
-		number, err := sms.Plan{}.Mobile(to.Value)
-		if err != nil {
-			return to, ErrAddress
+		var err error
+		if to, err = f.mobile(to.Value); err != nil {
+			return to, err
 		}
-		to = account.Contact{Kind: account.Phone, Value: number}
 	}
 	for _, known := range a.Contacts {
 		if known.Kind == to.Kind && strings.EqualFold(known.Value, to.Value) {
@@ -188,6 +191,23 @@ func (f *Flow) Rescue(a account.Account, typed string) (account.Contact, error) 
 		return to, ErrAddress
 	}
 	return to, nil
+}
+
+// mobile reads a number as the method reads it that would send there.
+func (f *Flow) mobile(typed string) (account.Contact, error) {
+	to := account.Contact{Kind: account.Phone, Value: typed}
+	reached := account.Account{ID: "-", Status: account.Active, Contacts: []account.Contact{to}}
+	for _, m := range f.Methods {
+		if m, ok := m.(Addressed); ok {
+			if at := m.To(reached, Contact); len(at) > 0 && at[0].Kind == account.Phone {
+				return at[0], nil
+			}
+		}
+	}
+	if _, err := (sms.Plan{}).Mobile(typed); (err == nil || errors.Is(err, sms.ErrCountry)) && f.Proves(account.Phone) {
+		return to, ErrCountry
+	}
+	return to, ErrAddress
 }
 
 // institutional reports whether an address is in a domain of which the account

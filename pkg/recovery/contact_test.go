@@ -17,6 +17,7 @@ import (
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/sms"
 )
 
 // wide is a directory that can be looked through and edited.
@@ -506,5 +507,52 @@ func TestAddressesTakeTurns(t *testing.T) {
 	}
 	if _, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: inMail.FindStringSubmatch(m.Text)[2]}); err != nil || m.To != "a@work.example" {
 		t.Errorf("sent to %s, %v", m.To, err)
+	}
+}
+
+// planned sends to the numbers of a plan.
+type planned struct {
+	texting
+	plan sms.Plan
+}
+
+func (m *planned) To(a account.Account, _ recovery.Purpose) (out []account.Contact) {
+	for _, c := range a.Reach(account.Phone) {
+		if number, err := m.plan.Mobile(c.Value); err == nil {
+			out = append(out, account.Contact{Kind: c.Kind, Value: number, Label: c.Label})
+		}
+	}
+	return out
+}
+
+func (m *planned) Offers(a account.Account, p recovery.Purpose) bool { return len(m.To(a, p)) > 0 }
+
+// R20, R-REC-14: a number is read as it will be sent to, and a mobile of a
+// country that the site leaves out is refused for that.
+func TestRescueNumber_R20(t *testing.T) {
+	w, texts := withTelephones(t)
+	abroad := sms.Plan{Home: []string{"BE"}, Countries: []string{"BE", "FR"}}
+	for _, c := range []struct {
+		plan        sms.Plan
+		typed, want string
+		err         error
+	}{
+		{sms.Plan{}, "0639 98 00 07", "+33639980007", nil},
+		{sms.Plan{}, "751234", "+687751234", nil},
+		{sms.Plan{}, "+1 202 555 0123", "", recovery.ErrCountry},
+		{sms.Plan{}, "+81 90 1234 5678", "", recovery.ErrCountry},
+		{sms.Plan{}, "04 73 00 00 00", "", recovery.ErrAddress},
+		{sms.Plan{}, "06 39", "", recovery.ErrAddress},
+		{abroad, "0470 12 34 56", "+32470123456", nil},
+		{abroad, "0692 12 34 56", "", recovery.ErrCountry},
+	} {
+		w.flow.Methods[len(w.flow.Methods)-1] = &planned{*texts, c.plan}
+		to, err := w.flow.Rescue(account.Account{ID: "id-alice"}, c.typed)
+		if !errors.Is(err, c.err) || c.err == recovery.ErrAddress && errors.Is(err, recovery.ErrCountry) {
+			t.Errorf("%s: %v, want %v", c.typed, err, c.err)
+		}
+		if err == nil && to.Value != c.want {
+			t.Errorf("%s is %s, want %s", c.typed, to.Value, c.want)
+		}
 	}
 }

@@ -116,6 +116,7 @@ func samples() []sample {
 		{"more-short", render.More{Frame: step(2), Short: true}},
 		{"address", render.Address{Frame: step(3)}},
 		{"address-wrong", render.Address{Frame: alert(step(3), render.Alert{Key: render.AlertBadAddress, Field: "address"}), Typed: "elodie@"}},
+		{"address-phone-abroad", render.Address{Frame: alert(step(3), render.Alert{Key: render.AlertBadCountry, Field: "address"}), Kind: "phone", Typed: "+1 202 555 0123"}},
 		{"address-phone", render.Address{Frame: alert(step(3), render.Alert{Key: render.AlertBadNumber, Field: "address"}), Kind: "phone", Typed: "04 73 00 00 00"}},
 		{"address-phone-sent", render.Address{Frame: step(3), Kind: "phone", Sent: true, ValidUntil: later}},
 		{"address-sent", render.Address{Frame: step(3), Sent: true, ValidUntil: later}},

@@ -82,6 +82,7 @@ const (
 	AlertCharter        AlertKey = "charter"         // the charter must be accepted first
 	AlertBadAnswer      AlertKey = "bad_answer"      // what was typed to prove more is not right
 	AlertBadAddress     AlertKey = "bad_address"     // no rescue address: malformed, or the institution's own
+	AlertBadCountry     AlertKey = "bad_country"     // the number of a mobile abroad, where no message goes
 	AlertBadNumber      AlertKey = "bad_number"      // not the number of a mobile that messages go to
 	AlertUnlocked       AlertKey = "unlocked"        // the account is, with the password that it had
 
@@ -95,7 +96,7 @@ const (
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadNumber, AlertUnlocked,
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadCountry, AlertBadNumber, AlertUnlocked,
 	AlertLateAnswered, AlertLateLent, AlertLateUsed, AlertLateReplaced, AlertLateExpired, AlertLateEnded}
 
 // Link is a way out, worded by the message link.<Key>.

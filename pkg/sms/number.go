@@ -30,6 +30,10 @@ type Plan struct {
 // ErrNumber is wrapped when a number cannot be sent to.
 var ErrNumber = errors.New("sms: not the number of a mobile that messages go to")
 
+// ErrCountry says that it is a mobile, of a country that messages do not go to.
+// It wraps ErrNumber.
+var ErrCountry = fmt.Errorf("%w: its country is not among those allowed", ErrNumber)
+
 // home and elsewhere are France: each has its own numbers, and "0692…" is none
 // of FR.
 var (
@@ -61,7 +65,7 @@ func (p Plan) Check() error {
 // be that of a mobile in one of the Countries: fixed lines cannot read, and
 // premium, shared-cost, voice-over-IP and satellite numbers cost. Where a
 // country's mobiles cannot be told from its fixed lines it is taken. Else the
-// error wraps ErrNumber.
+// error is ErrCountry or wraps ErrNumber.
 func (p Plan) Mobile(written string) (string, error) {
 	regions := p.Home
 	if len(regions) == 0 {
@@ -93,7 +97,7 @@ func (p Plan) Mobile(written string) (string, error) {
 			return "", ErrNumber
 		}
 		if !p.reaches(phonenumbers.GetRegionCodeForNumber(number)) {
-			return "", fmt.Errorf("%w: its country is not among those allowed", ErrNumber)
+			return "", ErrCountry
 		}
 		return text, nil
 	}
