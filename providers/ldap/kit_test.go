@@ -6,6 +6,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/directory/directorytest"
+	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/ldap/slapdtest"
@@ -55,6 +56,7 @@ func (n network) config() ldap.Config {
 		Preset:        n.preset,
 		OwnDomains:    n.domains,
 		Schema:        ldap.Schema{Attributes: ldap.Attributes{Editable: []string{"description"}}},
+		Timeout:       plugin.Duration(10 * time.Second), // the machine may be busy
 		Now:           clock,
 	}
 }

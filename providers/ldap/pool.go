@@ -105,9 +105,10 @@ const tries = 3
 // share ends the first of the tries when half of the time is over and the
 // connection has answered nobody meanwhile: one that was kept may have been
 // forgotten on the way without a word, and an address that accepts a connection
-// need not answer. One that answers others is only slow.
+// need not answer. One that answers others is only slow, and so is one inside
+// this process.
 func (d *dialer) share(ctx context.Context, c *conn, try int, kept bool) (context.Context, context.CancelFunc) {
-	if try > 1 || !kept && !d.hasChoice() {
+	if try > 1 || c.at.server.name == embedded || !kept && !d.hasChoice() {
 		return ctx, func() {}
 	}
 	attempt, cancel := context.WithCancelCause(ctx)
