@@ -42,6 +42,8 @@ const attackersPassword = "une guitare verte sous la pluie"
 var (
 	doors = []string{"/recover", "/activate", "/recover/sent", "/code", "/code?by=birthdate", "/recover/link", "/recover/number", "/recover/more",
 		"/recover/address", "/recover/password", "/recover/unlock", "/recover/undo", "/recover/done", "/login"}
+	// facts are what an attacker knows of others: a number and a date of birth.
+	facts  = [][2]string{{"22401003", "14/03/2005"}, {"22601013", "20/05/2007"}, {"22401007", "05/11/2002"}, {"0909990102B", "01/12/2004"}}
 	others = []string{"jdupont", "fndiaye", "imichel", "hnguyen", "zmartinez", "tmoreau", "u.admin"}
 )
 
@@ -65,6 +67,8 @@ func (a *attacker) move() {
 		b.do(http.MethodGet, a.any(doors), nil)
 	case 3:
 		b.do(http.MethodGet, "/recover/link?t="+url.QueryEscape(a.any(a.pool["link"])), nil)
+	case 4, 5:
+		a.byFacts(b)
 	default:
 		fields := url.Values{}
 		for name, values := range a.pool {
@@ -78,6 +82,18 @@ func (a *attacker) move() {
 			}
 		}
 		b.do(http.MethodPost, a.any(doors), fields)
+	}
+}
+
+// byFacts says all that is known of somebody at a door that asks for it, and
+// goes on as if that were a proof.
+func (a *attacker) byFacts(b *browser) {
+	fact := facts[a.chance.IntN(len(facts))]
+	b.do(http.MethodPost, a.any([]string{"/recover/number", "/code?by=birthdate", "/recover/more"}),
+		url.Values{"username": {fact[0]}, "birth": {fact[1]}, "code": {fact[1]}, "method": {"birthdate"}})
+	for range a.chance.IntN(3) {
+		b.do(http.MethodPost, a.any([]string{"/recover/address", "/recover/password", "/recover/unlock"}),
+			url.Values{"address": {"elodie.l@example.org"}, "password": {attackersPassword}, "charter": {"yes"}})
 	}
 }
 
