@@ -15,7 +15,7 @@ import (
 
 // allWays is the configuration with every method by which somebody can say who
 // they are, and without haste.
-var allWays = strings.TrimSuffix(strings.TrimPrefix(configuration, haste), "    - type: emaillink\n") + `    - type: emaillink
+var allWays = strings.TrimSuffix(strings.Replace(configuration, haste, "", 1), "    - type: emaillink\n") + `    - type: emaillink
     - type: activationcode
     - type: helpdesk
     - type: birthdate

@@ -182,7 +182,7 @@ const haste = "login: {floor: 1ms}\n"
 
 // configuration is that of most tests: a portal that hears of people in grace,
 // a quick application that does not.
-const configuration = haste + `issuer: ${env:LOGE_ISSUER}
+const configuration = `issuer: ${env:LOGE_ISSUER}
 keys: keys
 proxies: ["127.0.0.1/32"]
 site:
@@ -232,7 +232,7 @@ protocols:
         prefix: ${env:LOGE_LIBRARY}
         attributes: [mail, displayName, accountState]
         grace: allow
-recovery:
+` + haste + `recovery:
   methods:
     - type: emaillink
 `
