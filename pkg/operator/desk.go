@@ -182,7 +182,13 @@ func (d *Desk) Search(ctx context.Context, c Case, text string) (Found, error) {
 	}
 	found, children := Found{More: len(seen) == maxSeen}, d.children()
 	for _, a := range seen {
-		err := d.Rules.Allows(ctx, op, See, a, d.now(), children)
+		a, err := d.whole(ctx, a)
+		if errors.Is(err, directory.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return Found{}, fmt.Errorf("desk: search: %w", err)
+		}
+		err = d.Rules.Allows(ctx, op, See, a, d.now(), children)
 		if denied := Denied(""); errors.As(err, &denied) {
 			continue
 		} else if err != nil {
@@ -199,6 +205,16 @@ func (d *Desk) Search(ctx context.Context, c Case, text string) (Found, error) {
 	})
 	d.record(ctx, Case{Operator: c.Operator, Address: c.Address}, "search", "ok", slog.Int("found", len(found.Accounts)))
 	return found, nil
+}
+
+// whole is an account that a search found, with all that the rules look at: a
+// search does not bring the groups that other entries list.
+func (d *Desk) whole(ctx context.Context, a account.Account) (account.Account, error) {
+	s, ok := d.Directory.(directory.Selecting)
+	if !ok || !slices.ContainsFunc(d.Rules.Attributes(), func(name string) bool { return s.Reads(name) && !s.Finds(name) }) {
+		return a, nil
+	}
+	return d.Directory.Get(ctx, a.ID)
 }
 
 func (d *Desk) now() time.Time {

@@ -65,51 +65,76 @@ type Selection struct {
 // operator's.
 var ErrPopulation = errors.New("operator: no such population")
 
-// Select returns the accounts of a selection to which the operator may do
-// something, at most so many, and whether there are more. Errors: a Denied,
+// Selected are the accounts of a selection to which an operator may do
+// something.
+type Selected struct {
+	Accounts []account.Account
+	More     bool // there are others
+	// Left are those of Selection.Logins that nobody has, and those of accounts
+	// to which the operator may not do it: which is which is not told.
+	Left []string
+}
+
+// Select returns at most so many accounts of a selection. Errors: a Denied,
 // ErrPopulation, or one that wraps directory.ErrUnavailable.
-func (d *Desk) Select(ctx context.Context, c Case, verb Verb, sel Selection, most int) (out []account.Account, more bool, err error) {
+func (d *Desk) Select(ctx context.Context, c Case, verb Verb, sel Selection, most int) (out Selected, err error) {
 	op, err := d.Enter(ctx, c)
 	if err != nil {
-		return nil, false, err
+		return out, err
 	}
 	if !d.Rules.May(op, verb, d.now()) {
-		return nil, false, d.refused(ctx, c, verb, DeniedScope)
+		return out, d.refused(ctx, c, verb, DeniedScope)
 	}
-	meant, err := d.meant(ctx, op, verb, sel)
+	all, err := d.meant(ctx, op, verb, sel)
 	if err != nil {
-		return nil, false, err
+		return out, err
 	}
 	children := d.children()
-	for _, a := range meant {
+	leave := func(m meant) {
+		if m.login != "" {
+			out.Left = append(out.Left, m.login)
+		}
+	}
+	for _, m := range all {
+		a := m.account
+		if a.ID == "" {
+			leave(m)
+			continue
+		}
 		if slices.ContainsFunc(sel.Except, func(l string) bool { return strings.EqualFold(l, a.Login) }) || !d.grouped(a, sel.Group) || !sel.Where.Holds(a, d.now()) {
 			continue
 		}
 		err := d.Rules.Allows(ctx, op, verb, a, d.now(), children)
 		if denied := Denied(""); errors.As(err, &denied) {
+			leave(m)
 			continue
 		} else if err != nil {
-			return nil, false, err
+			return Selected{}, err
 		}
-		if len(out) == most {
-			return out, true, nil
+		if len(out.Accounts) == most {
+			out.More = true
+			return out, nil
 		}
-		out = append(out, a)
+		out.Accounts = append(out.Accounts, a)
 	}
-	return out, false, nil
+	return out, nil
 }
 
-// meant are the accounts of a selection before the rules.
-func (d *Desk) meant(ctx context.Context, op account.Account, verb Verb, sel Selection) (out []account.Account, err error) {
+// meant is one of a selection before the rules.
+type meant struct {
+	login   string // as it was given; empty for one of a population
+	account account.Account
+}
+
+// meant are all of a selection: without an account where nobody has the login.
+func (d *Desk) meant(ctx context.Context, op account.Account, verb Verb, sel Selection) (out []meant, err error) {
 	if len(sel.Logins) > 0 {
 		for _, login := range sel.Logins {
 			a, err := d.Directory.Find(ctx, login)
-			if errors.Is(err, directory.ErrNotFound) {
-				continue
-			} else if err != nil {
+			if err != nil && !errors.Is(err, directory.ErrNotFound) {
 				return nil, err
 			}
-			out = append(out, a)
+			out = append(out, meant{login, a})
 		}
 		return out, nil
 	}
@@ -120,9 +145,17 @@ func (d *Desk) meant(ctx context.Context, op account.Account, verb Verb, sel Sel
 		return nil, ErrPopulation
 	}
 	err = s.Search(ctx, d.Rules.query(mine[at]), func(a account.Account) bool {
-		out = append(out, a)
+		out = append(out, meant{account: a})
 		return true
 	})
+	for i := range out { // once the search has ended: this asks again
+		if err == nil {
+			out[i].account, err = d.whole(ctx, out[i].account)
+		}
+		if errors.Is(err, directory.ErrNotFound) {
+			out[i].account, err = account.Account{}, nil
+		}
+	}
 	return out, err
 }
 

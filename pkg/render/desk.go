@@ -130,6 +130,10 @@ type DeskLists struct {
 	// Resets is set where a letter may give those who are activated a code too;
 	// Reset when it was asked for.
 	Resets, Reset bool
+	// Left are those of Logins whom it is not for: nobody's, and those of
+	// accounts beyond the operator's rights. The next form says that they were
+	// seen.
+	Left []string
 	// Listed is set when Found was asked for; Force when it is what a campaign
 	// would be for.
 	Listed, Force bool

@@ -219,6 +219,7 @@ func deskSamples(alert func(render.Frame, render.Alert) render.Frame) []sample {
 	lists := render.DeskLists{Frame: plain, Populations: []render.DeskPopulation{{Key: "a", Label: "Vie scolaire 0990011Z"}, {Key: "b", Label: "Vie scolaire 0990012A"}},
 		Of: "b", Group: "3E2", Where: "eduPersonAffiliation = student; alum", Logins: "elefevre", Except: "jdupont", Letters: true, Resets: true, Campaigns: true, Freezes: true}
 	counted, wrong := lists, lists
+	counted.Left = []string{"jade.o-connor", "personne"}
 	counted.Listed, counted.Force, counted.Found, counted.Count, counted.More, counted.Frozen = true, true, found, 1200, true, "@mailbox.example"
 	wrong.Frame = alert(plain, render.Alert{Key: render.AlertDeskWhere, Field: "where"})
 	return []sample{

@@ -40,7 +40,10 @@ func TestLetters(t *testing.T) {
 		t.Errorf("letters for %v", got)
 	}
 	// A list is held against the rules as everything else.
-	pasted := nadia.post("/desk/lists", "logins", "jade.o-connor;3E2\r\nbruno.direx\r\nnadia.adml\r\nsaid.benyoussef;\r\n", "do", "csv").is(t, 200)
+	const typed = "jade.o-connor;3E2\r\nnobody.atall\r\nnadia.adml\r\nsaid.benyoussef;\r\n"
+	nadia.post("/desk/lists", "logins", typed, "do", "csv").is(t, 200, "laissés de côté", "<li>jade.o-connor</li>", "<li>nobody.atall</li>", "<li>nadia.adml</li>",
+		`value="jade.o-connor nobody.atall nadia.adml"`)
+	pasted := nadia.post("/desk/lists", "logins", typed, "left", "jade.o-connor nobody.atall nadia.adml", "do", "csv").is(t, 200)
 	if rows, _ := csv.NewReader(strings.NewReader(pasted.body)).ReadAll(); len(rows) != 2 || rows[1][2] != "said.benyoussef" {
 		t.Errorf("%v", rows)
 	}

@@ -81,8 +81,10 @@ func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 		p.lists(w, r, s)
 		return
 	}
+	var selected operator.Selected
+	left := func(v *render.DeskLists) { v.Left = selected.Left }
 	wrong := func(key render.AlertKey, field string) {
-		p.showLists(w, r, s, http.StatusBadRequest, &render.Alert{Key: key, Field: field}, func(*render.DeskLists) {})
+		p.showLists(w, r, s, http.StatusBadRequest, &render.Alert{Key: key, Field: field}, left)
 	}
 	where, err := p.Desk.Where(r.PostFormValue("where"))
 	if err != nil {
@@ -90,8 +92,9 @@ func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 		return
 	}
 	c := operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()}
-	found, more, err := p.Desk.Select(r.Context(), c, verb, operator.Selection{Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")),
+	selected, err = p.Desk.Select(r.Context(), c, verb, operator.Selection{Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")),
 		Where: where, Logins: column(r, "logins"), Except: column(r, "except")}, maxMass)
+	found, more := selected.Accounts, selected.More
 	if do == "list" || do == "invite" {
 		found = pending(found)
 	}
@@ -104,8 +107,11 @@ func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 		wrong(render.AlertDeskNobody, "")
 	case more && do != "list":
 		wrong(render.AlertDeskTooMuch, "")
+	case do != "list" && do != "count" && r.PostFormValue("left") != strings.Join(selected.Left, " "):
+		p.showLists(w, r, s, http.StatusOK, nil, left) // what is done is seen once more without them
 	case do == "list" || do == "count":
 		p.showLists(w, r, s, http.StatusOK, nil, func(v *render.DeskLists) {
+			left(v)
 			v.Listed, v.Force, v.Count, v.More = true, do == "count", len(found), more || len(found) > maxListed
 			for _, a := range found[:min(len(found), maxListed)] {
 				v.Found = append(v.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
