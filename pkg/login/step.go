@@ -158,7 +158,7 @@ func (f *Flow) Continue(w http.ResponseWriter, r *http.Request, state string) {
 // ends, and leads to where more time is asked for (requirement R13).
 type GraceNotice struct {
 	// More is that path: the way of a form with the field FieldMore.
-	More Elsewhere
+	More  Elsewhere
 	Pages interface {
 		GraceNotice(w http.ResponseWriter, r *http.Request, a account.Account, form StepForm)
 	}
