@@ -188,6 +188,25 @@ func (w *world) binds(t *testing.T, uid, password string) bool {
 	return err == nil
 }
 
+// idOf is what the audit calls somebody.
+func (w *world) idOf(t *testing.T, uid string) string {
+	t.Helper()
+	conn, err := goldap.DialURL(w.slapd.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Bind(fixtures.ReaderDN(fixtures.UniversitySuffix), services.Reader); err != nil {
+		t.Fatal(err)
+	}
+	found, err := conn.Search(goldap.NewSearchRequest("ou=people,"+fixtures.UniversitySuffix, goldap.ScopeSingleLevel, 0, 0, 0, false,
+		"(uid="+goldap.EscapeFilter(uid)+")", []string{"eduPersonUniqueId"}, nil))
+	if err != nil || len(found.Entries) != 1 {
+		t.Fatalf("%s: %v", uid, err)
+	}
+	return found.Entries[0].GetAttributeValue("eduPersonUniqueId")
+}
+
 // due is the key under which Redis keeps when each job is due.
 const due = "loge:{outbox}#due"
 
@@ -218,9 +237,13 @@ func (w *world) told(t *testing.T, all []*reset, logs []*journal) {
 			unanswered++
 		}
 	}
-	recorded := 0
-	for _, log := range logs {
-		recorded += strings.Count(log.text(), `"action":"recovery.complete","result":"begun"`)
+	recorded, recordedOf := 0, map[string]int{}
+	for uid := range victims {
+		line := `"action":"recovery.complete","result":"begun","account":"` + w.idOf(t, uid) + `"`
+		for _, log := range logs {
+			recordedOf[uid] += strings.Count(log.text(), line)
+		}
+		recorded += recordedOf[uid]
 	}
 	total := 0
 	for uid, n := range changes {
@@ -239,6 +262,9 @@ func (w *world) told(t *testing.T, all []*reset, logs []*journal) {
 		}
 		// Who died just before the change leaves a notice too many.
 		asked := len(all) / len(victims)
+		if recordedOf[uid] < n {
+			t.Errorf("%s: %d changes, and the audit has %d", uid, n, recordedOf[uid])
+		}
 		if len(notices) < n || len(notices) > asked {
 			t.Errorf("%s: %d changes of %d begun, %d notices", uid, n, asked, len(notices))
 		}
