@@ -109,25 +109,24 @@ func (s *redisStore) run(ctx context.Context, calls []call, confirm bool) error 
 		if err != nil || len(refused) == 0 {
 			return err
 		}
-		if noScript(why) {
+		if noScript(why) && by[0] == "evalsha" {
 			by = []any{"eval", script}
-		} else if err := s.moved(ctx, why); err != nil {
-			return err
+		} else {
+			s.whoHasWhat(ctx)
+			select {
+			case <-ctx.Done():
+				return why
+			case <-time.After(5 * time.Millisecond):
+			}
 		}
 		calls = refused
 	}
 }
 
-// moved waits a moment for a slot to arrive at another server.
-func (s *redisStore) moved(ctx context.Context, why error) error {
+// whoHasWhat asks a cluster again, soon, which server has which slot.
+func (s *redisStore) whoHasWhat(ctx context.Context) {
 	if cluster, ok := s.client.(*goredis.ClusterClient); ok {
 		cluster.ReloadState(ctx)
-	}
-	select {
-	case <-ctx.Done():
-		return why
-	case <-time.After(5 * time.Millisecond):
-		return nil
 	}
 }
 
@@ -152,6 +151,7 @@ func (s *redisStore) send(ctx context.Context, calls []call, by []any, confirm b
 	}
 	all.Wait()
 	if err != nil {
+		s.whoHasWhat(ctx)
 		s.trips.Add("failed")
 		return nil, nil, err
 	}
