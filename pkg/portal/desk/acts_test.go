@@ -47,7 +47,7 @@ func TestLocks_R14(t *testing.T) {
 	desk.post(phished, "do", "unlock", "reason", "abused").is(t, 403, "L’état du compte ne le permet pas")
 
 	page := desk.get(decided).is(t, 200, "Dirigez la personne vers", "Vos droits ne vont pas jusque-là")
-	if strings.Contains(page.body, "Débloquer, en gardant") {
+	if strings.Contains(page.body, "Débloquer le compte") {
 		t.Error("nobody would ask whether a lock of the institution is a technical one")
 	}
 	desk.post(decided, "do", "card").is(t, 303)
