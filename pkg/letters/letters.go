@@ -125,9 +125,9 @@ var ErrNobody = errors.New("letters: the state of everybody's account forbids a 
 // Print prints letters, sorted by group, then name, then language. What is
 // written leaves as it is made, so that an error may come after a part of it;
 // the codes of that part are void, as are all of the printing. A bufio.Writer is
-// flushed at the end. Errors: ErrNobody
-// and ErrNoReset before anything is written, recovery.ErrBatch when somebody revoked it
-// meanwhile, those of the directory, the store and w.
+// flushed at the end. Errors: ErrNobody and ErrNoReset before anything is
+// written, recovery.ErrBatch when somebody revoked it meanwhile, those of the
+// directory, the store and w.
 func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err error) {
 	if o.Reset && !p.Resets() {
 		return b, ErrNoReset
