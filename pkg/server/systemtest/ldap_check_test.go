@@ -72,7 +72,7 @@ func tenMinutesLate(t *testing.T, to string) (url string) {
 				if err != nil {
 					return told
 				}
-				return at.Add(-10 * time.Minute).AppendFormat(nil, "20060102150405Z")
+				return at.Add(-10*time.Minute).AppendFormat(nil, "20060102150405Z")
 			}))
 		}
 	}
