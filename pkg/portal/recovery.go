@@ -318,7 +318,7 @@ func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int, al
 		return
 	}
 	frame.Step, frame.Hidden = 0, []render.Field{{Name: fieldAgain, Value: "yes"}}
-	p.Pages.Render(w, r, http.StatusGone, render.Expired{Frame: frame, Purpose: render.Purpose(or(seen.Purpose, recovery.Reset)), Fate: render.Fate(seen.Fate), At: seen.At})
+	p.Pages.Render(w, r, http.StatusGone, render.Expired{Frame: frame, Purpose: render.Purpose(or(seen.Purpose, recovery.Reset)), Fate: render.Fate(seen.Fate), At: seen.At, Handed: seen.Handed})
 }
 
 // fieldAgain asks for a new message in place of a link that has ended.

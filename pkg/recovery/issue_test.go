@@ -369,7 +369,7 @@ func TestCodeAsLink(t *testing.T) {
 	w := withDesk(t)
 	issued := w.issue(t, "activationcode", "newcomer")
 	_, token, _ := strings.Cut(issued.URL.Reveal(), "?t=")
-	if seen, err := w.flow.Look(t.Context(), token, ""); err != nil || seen.Fate != recovery.Open || seen.Code != "" {
+	if seen, err := w.flow.Look(t.Context(), token, ""); err != nil || seen.Fate != recovery.Open || seen.Code != "" || !seen.Handed {
 		t.Errorf("%+v, %v", seen, err)
 	}
 	if _, err := w.answer(t, recovery.Reply{Link: token}); err != nil {

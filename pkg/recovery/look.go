@@ -40,6 +40,9 @@ type Opened struct {
 	Return  string
 	// Login is what was typed to get this link: to get another one.
 	Login string
+	// Handed is set of a code that came from an operator or on a letter: no
+	// message is behind it.
+	Handed bool
 	// Here is set of an Answered one whose proof this browser has: it goes on.
 	Here bool
 }
@@ -61,7 +64,7 @@ func (f *Flow) Look(ctx context.Context, link, proof string) (Opened, error) {
 	if err != nil {
 		return Opened{Fate: Unknown}, nil // of a server with another key
 	}
-	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: said.Login}
+	out := Opened{Fate: t.fate, At: t.at, Purpose: c.Purpose, Return: t.fields[fieldReturn], Login: said.Login, Handed: isHanded(t.method)}
 	if t.fate == Open || t.fate == Answered {
 		ended, err := f.ended(ctx, t)
 		if err != nil {

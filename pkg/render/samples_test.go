@@ -191,6 +191,9 @@ func samples() []sample {
 		render.ReasonSecurity, render.ReasonTooManyTries, render.ReasonUnknownState, render.ReasonApplication} {
 		all = append(all, sample{"refused-" + string(reason), render.Refused{Frame: moodle, Reason: reason}})
 	}
+	for _, fate := range []render.Fate{render.FateAnswered, render.FateUsed, render.FateReplaced, render.FateExpired, render.FateEnded} {
+		all = append(all, sample{"expired-letter-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeActivate, Fate: fate, At: tuesday, Handed: true}})
+	}
 	for _, fate := range []render.Fate{render.FateAnswered, render.FateUsed, render.FateReplaced, render.FateExpired, render.FateEnded, render.FateUnknown} {
 		all = append(all, sample{"expired-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeReset, Fate: fate, At: tuesday}},
 			sample{"expired-undated-" + string(fate), render.Expired{Frame: moodle, Purpose: render.PurposeActivate, Fate: fate}})

@@ -468,6 +468,7 @@ type Expired struct {
 	Purpose Purpose
 	Fate    Fate
 	At      time.Time // when that happened; zero when unknown
+	Handed  bool      // it stands on a letter, or was shown at the desk: no message replaces it
 }
 
 // Fate is what happened to a link.
