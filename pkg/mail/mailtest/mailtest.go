@@ -27,10 +27,10 @@ type Refusal int
 
 // The refusals.
 const (
-	None  Refusal = iota
-	Later         // for now: SMTP 450
-	Never         // for good, since nobody is there: SMTP 550 5.1.1
-	Unwanted      // for good, whomever it is to: SMTP 550 5.7.1
+	None     Refusal = iota
+	Later            // for now: SMTP 450
+	Never            // for good, since nobody is there: SMTP 550 5.1.1
+	Unwanted         // for good, whomever it is to: SMTP 550 5.7.1
 )
 
 // Harness is a Sender and its far end.
