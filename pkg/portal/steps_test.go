@@ -249,6 +249,24 @@ func TestStepsTakenWhileActivating(t *testing.T) {
 	b.get("/account").is(t, http.StatusOK).has(t, "/account/sessions")
 }
 
+// R21: whoever answered at their rescue address on the way back in has proved
+// it, and is not asked for it at the sign-in that follows.
+func TestAddressThatAnswered(t *testing.T) {
+	h := open(t)
+	d := h.editing()
+	h.steps(portal.Steps{Notes: "info", Address: &portal.Rescue{}})
+	b := h.browser()
+	b.leads(b.signIn("alice"), "/login").has(t, `name="address"`)
+	b = h.browser()
+	b.proven("alice")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=reset")
+	if got := d.of("alice").Attributes["info"]; !slices.Equal(got, []string{"loge:address=2026-09-15"}) {
+		t.Errorf("noted %q", got)
+	}
+	b.post("/login", "username", "alice", "password", chosen, "state", b.get("/login").state(t))
+	b.get("/account").is(t, http.StatusOK).has(t, "/account/sessions")
+}
+
 // R7: of two changes of one address the later finds a conflict, and of many
 // answers with one code one is taken.
 func TestContactsRace(t *testing.T) {

@@ -90,6 +90,34 @@ func TestTwoProofs(t *testing.T) {
 	}
 }
 
+// What needs nobody else comes first, even when it takes more proofs; how many is
+// said. Whoever can be known by a number alone begins with it where no message
+// opens the way.
+func TestWaysInOrder(t *testing.T) {
+	w := strict(t)
+	w.flow.Ways = []recovery.Way{{AnyOf: [][]string{{"helpdesk"}, {"birthdate", "emaillink", "second"}}}}
+	proven, err := w.answer(t, recovery.Reply{Method: "birthdate", Login: "boss", Code: "01/02/1980"})
+	if err == nil {
+		t.Fatalf("a date was a proof: %+v", proven)
+	}
+	proof := w.proof(t, "boss")
+	ready := w.partial(t, proof)
+	var order []string
+	for _, more := range ready.More {
+		order = append(order, more.Method)
+	}
+	if want := []string{"birthdate", "second", "helpdesk"}; !slices.Equal(order, want) || ready.Left != 2 {
+		t.Errorf("%q, %d left", order, ready.Left)
+	}
+	if !w.flow.Numbered(recovery.Activate) {
+		t.Error("a message opens the way")
+	}
+	w.flow.Ways = append([]recovery.Way{{For: account.Condition{Attribute: "affiliation", In: []string{"staff"}}, AnyOf: [][]string{{"emaillink"}}}}, w.flow.Ways...)
+	if w.flow.Numbered(recovery.Activate) {
+		t.Error("no message opens a way to staff")
+	}
+}
+
 // Two proofs of two people, or of two browsers, are no whole one.
 func TestProofsDoNotAddUpAcross(t *testing.T) {
 	w := strict(t)
