@@ -147,7 +147,7 @@ func config(apps Apps, keys *server.Keys) server.Config {
 		Store:     section(map[string]any{"type": "memory"}),
 		Mail:      section(map[string]any{"type": "demobox"}),
 		SMS:       section(map[string]any{"type": "demobox"}),
-		Recovery:  server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"}), section(map[string]any{"type": "smscode"}),
+		Recovery: server.Recovery{Methods: []plugin.Section{section(map[string]any{"type": "emaillink"}), section(map[string]any{"type": "smscode"}),
 			section(map[string]any{"type": "helpdesk"}), section(map[string]any{"type": "activationcode"})}},
 		Desk: desk(),
 		// Accepted with the first password. The whole of the steps needs an
