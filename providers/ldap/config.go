@@ -12,7 +12,7 @@
 // finds entries, of which entry.go makes accounts, with state.go, contact.go
 // and group.go; policy.go reads what servers say of passwords. write.go,
 // password.go, edit.go and delegate.go change entries, search.go goes through
-// many, examine.go is the doctor. What a schema calls things is data, in
+// many, examine.go and examine_names.go are the doctor. What a schema calls things is data, in
 // presets.
 package ldap
 
@@ -163,6 +163,7 @@ func (c Config) open() (*dir, error) {
 		lookup:     parseLookup(schema.Attributes.Lookup),
 		searched:   parseSearched(schema.Attributes),
 		groups:     groups,
+		named:      c.Attributes.named(),
 		ownDomains: c.OwnDomains,
 		mobile:     sms.Plan{}.Mobile,
 		absent:     cmp.Or(c.AbsentState, account.Active),

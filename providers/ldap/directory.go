@@ -27,6 +27,7 @@ type dir struct {
 	searched   searched
 	attributes []string // what a search asks for
 	groups     Groups
+	named      map[string][]string // what the configuration names itself, for the doctor
 	ownDomains []string
 	mobile     func(written string) (string, error) // sms.Plan.Mobile of the site
 	absent     account.Status

@@ -77,6 +77,8 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 	if d.delegate == nil {
 		x.writable(result.Entries[0].DN)
 	}
+	x.known()
+	x.grouped()
 	x.indexed()
 	x.listed()
 	return x.report
