@@ -211,7 +211,7 @@ func deskSamples(alert func(render.Frame, render.Alert) render.Frame) []sample {
 	reasons := []string{"forgotten", "first", "locked", "moved", "abused", "other"}
 	person := render.DeskPerson{Frame: render.Frame{NoDoors: true, Action: "/desk/person/a"}, Name: "Élodie Lefèvre", Login: "elefevre", Status: "active",
 		Ends: tuesday.AddDate(1, 0, 0), Next: "resend", Contacts: contacts, Facts: true, Reasons: reasons,
-		Acts:   []render.DeskAct{{Act: "resend", Why: "next"}, {Act: "vouch"}, {Act: "cancel"}}, Corrects: true, Freezes: true,
+		Acts: []render.DeskAct{{Act: "resend", Why: "next"}, {Act: "vouch"}, {Act: "cancel"}}, Corrects: true, Freezes: true,
 		Denied: []render.DeskAct{{Act: "end", Why: "scope"}},
 		Events: []render.DeskEvent{{At: tuesday, Result: "sent", To: "e••••@e••••", Fate: "open"}, {At: tuesday.Add(-50 * time.Hour), Result: "changed"}}}
 	asking, verified, locked := person, person, person
