@@ -125,6 +125,14 @@ type Identifying interface {
 	WithName() bool
 }
 
+// Looking is implemented by methods that look at attributes of an account which
+// their configuration names. One that the directory does not read is an error at
+// start: nobody's answer would be right.
+type Looking interface {
+	Method
+	Attributes() []string
+}
+
 // Worded is implemented by an Asked that asks each person something else.
 type Worded interface {
 	Asked

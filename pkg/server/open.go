@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/sessions"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/lifecycle"
@@ -349,6 +350,9 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	if err != nil || len(methods) == 0 {
 		return nil, err
 	}
+	if err := o.checkLooking(p.directory, methods); err != nil {
+		return nil, err
+	}
 	if err := o.checkWays(p.directory, methods); err != nil {
 		return nil, o.config.source.at("", plugin.At("recovery.ways", err))
 	}
@@ -380,6 +384,23 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 	}
 	flow.Start()
 	return flow, nil
+}
+
+// checkLooking refuses a method that looks at what the directory does not read.
+func (o *opening) checkLooking(d directory.Directory, methods []recovery.Method) error {
+	reader, ok := d.(directory.Selecting)
+	for i, m := range methods {
+		looks, looking := m.(recovery.Looking)
+		if !ok || !looking {
+			continue
+		}
+		for _, name := range looks.Attributes() {
+			if !account.IsOwn(name) && !reader.Reads(name) {
+				return o.config.source.at(fmt.Sprintf("recovery.methods[%d]", i), unread(name))
+			}
+		}
+	}
+	return nil
 }
 
 // checkWays refuses also a way that could never be for anybody, since the

@@ -107,6 +107,32 @@ func TestAccountIsChecked(t *testing.T) {
 	}
 }
 
+// A number that the directory does not read is an error at start: nobody's would
+// be right.
+func TestNumbersAreChecked(t *testing.T) {
+	for name, want := range map[string]string{
+		"eduPersonAffiliation": "",
+		"supannEmpIdd":         `recovery.methods[0]: looks at "supannEmpIdd", `,
+	} {
+		w := newWorld(t)
+		w.plugins.Mail = plugin.Set[mail.Sender, struct{}]{"fake": func() plugin.Config[mail.Sender, struct{}] { return &fakeMail{} }}
+		w.plugins.Methods = plugin.Set[recovery.Method, recovery.Env]{
+			"birthdate": func() plugin.Config[recovery.Method, recovery.Env] { return &birthdate.Config{} }}
+		w.config.Mail = plugin.Section(`{"type": "fake"}`)
+		w.config.Directory = plugin.Section(`{"type": "selecting"}`)
+		w.plugins.Directories["selecting"] = func() plugin.Config[directory.Directory, directory.Env] { return &selecting{} }
+		w.config.Recovery.Methods = []plugin.Section{plugin.Section(`{"type": "birthdate", "populations": [{"numbers": ["` + name + `"]}]}`)}
+		w.config.Recovery.Ways = []recovery.Way{{AnyOf: [][]string{{"birthdate"}}}}
+		s, err := server.Open(t.Context(), w.config, w.plugins, slog.New(slog.DiscardHandler))
+		if want == "" != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s…", name, err, want)
+		}
+		if s != nil {
+			_ = s.Close()
+		}
+	}
+}
+
 // editing is selecting, and can be written to.
 type editing struct{ selecting }
 

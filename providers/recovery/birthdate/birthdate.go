@@ -62,9 +62,20 @@ type method struct {
 	Config
 }
 
-var _ recovery.Identifying = (*method)(nil)
+var (
+	_ recovery.Identifying = (*method)(nil)
+	_ recovery.Looking     = (*method)(nil)
+)
 
 func (*method) Name() string { return "birthdate" }
+
+// Attributes implements recovery.Looking.
+func (m *method) Attributes() (names []string) {
+	for _, p := range m.Populations {
+		names = append(append(names, p.For.Attributes()...), p.Numbers...)
+	}
+	return names
+}
 
 // WithName implements recovery.Identifying.
 func (m *method) WithName() bool { return m.FamilyName }
