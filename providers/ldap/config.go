@@ -10,10 +10,11 @@
 // From the bottom up: server.go knows the addresses and how they are doing,
 // dial.go makes one connection, pool.go keeps some. Above them directory.go
 // finds entries, of which entry.go makes accounts, with state.go, contact.go
-// and group.go; policy.go reads what servers say of passwords. write.go,
-// password.go, edit.go and delegate.go change entries, search.go goes through
-// many, examine.go and examine_names.go are the doctor. What a schema calls things is data, in
-// presets.
+// and group.go; policy.go reads what servers say of passwords, and
+// activedirectory.go what one of them does not say. write.go, password.go,
+// edit.go and delegate.go change entries, search.go goes through many,
+// examine.go and examine_names.go are the doctor. What a schema calls things
+// is data, in presets.
 package ldap
 
 import (
