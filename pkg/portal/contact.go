@@ -95,7 +95,7 @@ func (p *Portal) addressAnswer(w http.ResponseWriter, r *http.Request, err error
 		p.keep(w, cookieAddress, attemptLife, then)
 		p.to(w, r, to)
 	case errors.As(err, &slow):
-		p.showAddress(w, r, http.StatusTooManyRequests, kind, asked, slowDown(slow))
+		p.showAddress(w, r, http.StatusTooManyRequests, kind, asked, p.slowDown(slow))
 	case errors.Is(err, recovery.ErrAddress):
 		p.Logger.WarnContext(r.Context(), "rescue address not taken", "ref", web.Reference(r), "err", err)
 		asked = addressed{Done: asked.Done}

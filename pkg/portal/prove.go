@@ -27,7 +27,7 @@ func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.R
 	var late *recovery.Late
 	switch {
 	case errors.As(err, &slow):
-		again(http.StatusTooManyRequests, slowDown(slow))
+		again(http.StatusTooManyRequests, p.slowDown(slow))
 	case errors.As(err, &late):
 		again(http.StatusGone, tooLate(late))
 	case errors.Is(err, recovery.ErrWrong):

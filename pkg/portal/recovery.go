@@ -152,7 +152,7 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
 	var slow *recovery.SlowDown
 	switch {
 	case errors.As(err, &slow):
-		p.showIdentify(w, r, http.StatusTooManyRequests, ask.Purpose, ask.Login, slowDown(slow))
+		p.showIdentify(w, r, http.StatusTooManyRequests, ask.Purpose, ask.Login, p.slowDown(slow))
 		return
 	case err != nil:
 		p.noProof(w, r, err)
@@ -382,8 +382,8 @@ func (p *Portal) asked(r *http.Request) (ask asked, ok bool) {
 	return ask, ok
 }
 
-func slowDown(s *recovery.SlowDown) *render.Alert {
-	return &render.Alert{Key: render.AlertSlowDown, At: time.Now().Add(s.Wait), Links: []render.Link{{Key: render.LinkHelp, URL: "/help"}}}
+func (p *Portal) slowDown(s *recovery.SlowDown) *render.Alert {
+	return &render.Alert{Key: render.AlertSlowDown, At: p.now().Add(s.Wait), Links: []render.Link{{Key: render.LinkHelp, URL: "/help"}}}
 }
 
 func refusedKey(reason string) string { return "password.refused." + reason }

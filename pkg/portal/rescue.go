@@ -46,7 +46,7 @@ func (p *Portal) ask(r *http.Request, s *session.Session, from account.Contact) 
 	var slow *recovery.SlowDown
 	switch {
 	case errors.As(err, &slow):
-		return slowDown(slow), nil
+		return p.slowDown(slow), nil
 	case err != nil:
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (p *Portal) prove(r *http.Request, s *session.Session) (*render.Alert, erro
 	var slow *recovery.SlowDown
 	switch {
 	case errors.As(err, &slow):
-		return slowDown(slow), nil
+		return p.slowDown(slow), nil
 	case errors.Is(err, recovery.ErrWrong):
 		return &render.Alert{Key: render.AlertBadCode, Field: "code"}, nil
 	case errors.Is(err, recovery.ErrAddress): // the directory will not write it
