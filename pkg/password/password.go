@@ -66,9 +66,9 @@ const (
 	Classes  Reason = "classes"  // fewer than three kinds of characters, for an old directory
 )
 
-// The reasons that only a directory has: with TooShort and Weak they are the
-// values of directory.Rejection.Why.
+// The reasons that only a directory has, for a password that the Policy takes.
 const (
+	Longer    Reason = "longer" // it asks for more than the Policy
 	InHistory Reason = "in_history"
 	TooYoung  Reason = "too_young"
 	Other     Reason = "other"
@@ -77,7 +77,7 @@ const (
 // Reasons are all of them, so that a server can check at start that each has
 // its message.
 func Reasons() []Reason {
-	return []Reason{TooShort, TooLong, Control, Common, Personal, Sequence, Weak, Leaked, Classes, InHistory, TooYoung, Other}
+	return []Reason{TooShort, TooLong, Control, Common, Personal, Sequence, Weak, Leaked, Classes, Longer, InHistory, TooYoung, Other}
 }
 
 // Minimum is the least number of code points for most people, to tell them

@@ -55,9 +55,18 @@ func (f *Flow) Complete(ctx context.Context, proof string, chosen secret.String,
 	err = f.act(ctx, w, proof, act{name: "complete", notice: NoticeChanged, address: address, do: func() error { return f.change(ctx, w, chosen) }})
 	var rejection *directory.Rejection
 	if errors.As(err, &rejection) {
-		return ready, &Refused{[]string{rejection.Why}}
+		return ready, refusedBy(rejection)
 	}
 	return ready, err
+}
+
+// refusedBy words what a directory refuses that our policy took: what is too
+// short for it is so beside a minimum of ours that was met.
+func refusedBy(r *directory.Rejection) *Refused {
+	if r.Why == string(password.TooShort) {
+		return &Refused{texts([]password.Reason{password.Longer})}
+	}
+	return &Refused{[]string{r.Why}}
 }
 
 // Weak are the reasons of the policy against a password, for whoever has a proof,

@@ -60,7 +60,9 @@ type Method interface {
 	Terms(p Purpose) Terms
 	// Challenge sends the person what is needed to answer. It is called outside
 	// the request, and again when it fails: what it sends must be made from the
-	// challenge alone, so that a repetition is the same message. An error that
+	// challenge alone, so that a repetition is the same message. It may be called
+	// for an account that the method does not offer itself to any more, or has no
+	// contact of: then it sends nothing and fails. An error that
 	// wraps mail.ErrRefused is final; after mail.ErrAddress, of an Addressed, the
 	// next contact has its turn.
 	Challenge(ctx context.Context, c Challenge) error

@@ -84,7 +84,7 @@ func (f *Flow) ChangeOwn(ctx context.Context, o *Owner, chosen secret.String, st
 		do: func() error { return f.change(ctx, o.whole, chosen) }})
 	var rejection *directory.Rejection
 	if errors.As(err, &rejection) {
-		return &Refused{[]string{rejection.Why}}
+		return refusedBy(rejection)
 	}
 	if err != nil {
 		return fmt.Errorf("recovery: own password: %w", err)

@@ -600,6 +600,10 @@ func TestRefusalKeepsTheProof(t *testing.T) {
 	if _, err := w.flow.Complete(t.Context(), proof, secret.New("motdepasse"), ""); !errors.As(err, &refused) {
 		t.Fatalf("policy: %v", err)
 	}
+	w.people.refuse = &directory.Rejection{Why: "too_short"} // for the directory, not for us
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.As(err, &refused) || refused.Reasons[0] != "longer" {
+		t.Fatalf("too short there: %v", err)
+	}
 	w.people.refuse = &directory.Rejection{Why: "in_history"}
 	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.As(err, &refused) || refused.Reasons[0] != "in_history" {
 		t.Fatalf("directory: %v", err)

@@ -36,8 +36,10 @@ var (
 )
 
 // Gateway sends. It blocks until the gateway accepted the message, ctx ends,
-// or it failed; it must be safe for concurrent use and pass smstest.Run. No
-// error holds the number or the text.
+// or it failed; it must be safe for concurrent use and pass smstest.Run. Once
+// ctx has ended it sends nothing more: the error wraps that of ctx, and of a
+// message that has surely not left nothing else, so that it may be given again.
+// No error holds the number or the text.
 //
 // A gateway whose far end knows a message by its ID, and sends it once however
 // often it is asked, answers a lost connection by an error that may be

@@ -22,8 +22,10 @@ type Harness struct {
 	// nil for a method that sends nothing.
 	Sent func() []string
 	// Read finds the answers in a message, as the person who got it would give
-	// them back. There must be at least one. For a method that sends nothing
-	// it is nil.
+	// them back: the code as recovery.Answer.Code; of a link what follows the
+	// first 16 characters of its parameter t, which name the attempt, as
+	// recovery.Answer.Token. There must be at least one. For a method that sends
+	// nothing it is nil.
 	Read func(message string) []recovery.Answer
 	// Right are the right answers of Reachable to an Asked.
 	Right []recovery.Answer
@@ -135,9 +137,9 @@ func (k kit) offers(t *testing.T) {
 func (k kit) right(t *testing.T) {
 	h := k.open(t)
 	c := k.challenge(h, one, recovery.Reset, h.Reachable)
-	for _, a := range k.answers(t, h, c) {
+	for i, a := range k.answers(t, h, c) {
 		if !h.Method.Verify(c, a) {
-			t.Error("a right answer was refused")
+			t.Errorf("the right answer %d that Read found was refused: a code of %d characters, a token of %d", i, len(a.Code), len(a.Token))
 		}
 	}
 }
@@ -188,9 +190,9 @@ func (k kit) asks(t *testing.T) {
 	if len(h.Right) == 0 {
 		t.Fatal("the harness names no right answer")
 	}
-	for _, a := range h.Right {
+	for i, a := range h.Right {
 		if !h.Method.Verify(k.challenge(h, one, recovery.Reset, h.Reachable), a) {
-			t.Error("a right answer was refused")
+			t.Errorf("Right[%d] was refused", i)
 		}
 		for _, nobody := range []account.Account{{}, h.Unreachable} {
 			if h.Method.Verify(k.challenge(h, one, recovery.Reset, nobody), a) {
