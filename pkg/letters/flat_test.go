@@ -38,10 +38,10 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// R64: memory is flat: while ten times as many letters are printed as before, 400
+// R64: memory is flat: while six times as many letters are printed as before, 400
 // bytes at the most stay of each, in the file's table and nowhere else.
 func TestFlat(t *testing.T) {
-	const few, many = 50, 500
+	const few, many = 50, 300
 	for _, format := range []letters.Format{letters.PDF, letters.HTML, letters.CSV} {
 		d := &crowd{n: many}
 		w := openOn(t, d, forgetful{})
