@@ -88,7 +88,7 @@ func TestRecoveryOverTwoProcesses(t *testing.T) {
 	fresh := "une guitare bleue sous la neige"
 	form := answer.shows(http.StatusOK, "Choose").form()
 	done := opened.on(w.a).submit(form.with(t, "password", fresh))
-	done.shows(http.StatusOK, "Your password has been changed")
+	done.shows(http.StatusOK, "Your password is changed")
 
 	// Nobody is signed in by it, and whoever was is not any more.
 	for name, b := range map[string]*browser{"the one that changed it": opened, "the one that asked": asking, "one that was signed in": elsewhere} {
