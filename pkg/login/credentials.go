@@ -123,8 +123,9 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	if unknown {
 		whole = "unknown " + strings.ToLower(norm.NFKC.String(strings.TrimSpace(c.Login)))
 	}
-	if err := f.count(r, whole, a.ID); err != nil {
-		return account.Account{}, err
+	tries, refused := f.count(r, whole, a.ID)
+	if refused != nil {
+		return account.Account{}, refused
 	}
 	if unknown {
 		if errors.Is(err, directory.ErrAmbiguous) {
@@ -142,34 +143,55 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 		f.record(r, audit.Event{Action: "login", Result: "rejected", Account: a.ID, Detail: []slog.Attr{slog.Bool("locked_by_directory", errors.Is(err, directory.ErrLocked))}})
 		return account.Account{}, ErrRejected
 	default:
-		return account.Account{}, err
+		return account.Account{}, f.uncount(r, err, tries...)
 	}
 }
 
 // count counts a try before the password is looked at, so that guesses side by
 // side cannot all pass (R-AUTH-15). It is ErrRejected when there were too many.
-func (f *Flow) count(r *http.Request, whole string, id account.ID) error {
+// Such a try counts for nobody: whoever floods an account from one network keeps
+// its owner waiting nowhere else (R-AUTH-16).
+func (f *Flow) count(r *http.Request, whole string, id account.ID) (tries []*store.Hit, err error) {
 	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
 	wide := f.Limits.Everywhere.Hit(whole)
 	source := f.Limits.Source.Hit(web.ClientRange(r))
 	if err := f.Sessions.Cookies.Store.Do(r.Context(), narrow, wide, source); err != nil {
-		return err
+		return nil, err
 	}
 	if _, refused := throttle.Refused(narrow, wide, source); refused {
 		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: id})
-		return ErrRejected
+		return nil, f.uncount(r, ErrRejected, narrow, wide)
 	}
-	return nil
+	return []*store.Hit{narrow, wide}, nil
+}
+
+// uncount takes a try back at which nobody looked at the password, and returns
+// why.
+func (f *Flow) uncount(r *http.Request, why error, tries ...*store.Hit) error {
+	back := throttle.Back(tries...)
+	if len(back) == 0 {
+		return why
+	}
+	// The browser may be gone, and the next one must not pay for it.
+	if err := f.Sessions.Cookies.Store.Do(context.WithoutCancel(r.Context()), back...); err != nil {
+		return errors.Join(why, err)
+	}
+	return why
 }
 
 // Confirm has somebody who is signed in give their password again, to change
 // it: try looks at it, within the limits of the login form (R-AUTH-20). When
 // there were too many tries the error is ErrRejected, and try is not called.
 func (f *Flow) Confirm(r *http.Request, a account.Account, try func() error) error {
-	if err := f.count(r, string(a.ID), a.ID); err != nil {
+	tries, err := f.count(r, string(a.ID), a.ID)
+	if err != nil {
 		return err
 	}
-	if err := try(); err != nil {
+	err = try()
+	switch {
+	case errors.Is(err, directory.ErrUnavailable):
+		return f.uncount(r, err, tries...)
+	case err != nil:
 		return err
 	}
 	return f.Forgive(r, a.ID)

@@ -264,6 +264,8 @@ func (p *people) Authenticate(_ context.Context, a account.Account, password sec
 	switch {
 	case p.status[a.Login] == "bolted":
 		return directory.ErrLocked
+	case p.status[a.Login] == "away": // found, and then no answer any more
+		return directory.ErrUnavailable
 	case p.tried == "old":
 		return directory.ErrMustChange
 	case p.tried != "right":
@@ -349,6 +351,33 @@ func TestRAUTH10(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	b = w.browser()
 	w.want("a minute later", b.try(b.get("/app"), "alice", "right"), "in as alice")
+}
+
+// R-AUTH-16: whoever floods an account from one network, for hours, keeps its
+// owner waiting nowhere else.
+func TestFlood_RAUTH16(t *testing.T) {
+	w := open(t)
+	for range 300 {
+		w.clock.Advance(time.Minute + time.Second)
+		b := w.browser()
+		w.want("a flood", b.try(b.get("/app"), "alice", "wrong"), "failure=rejected")
+	}
+	b := w.browser()
+	b.address = "198.51.100.1:1"
+	w.want("the owner elsewhere", b.try(b.get("/app"), "alice", "right"), "in as alice")
+}
+
+// F-LDAP-01: a try at which nobody looked at the password counts for nothing.
+func TestUnavailableIsNoTry_FLDAP01(t *testing.T) {
+	w := open(t)
+	w.dir.set("alice", "away")
+	for range 20 {
+		b := w.browser()
+		b.try(b.get("/app"), "alice", "right")
+	}
+	w.dir.set("alice", account.Active)
+	b := w.browser()
+	w.want("back again", b.try(b.get("/app"), "alice", "right"), "in as alice")
 }
 
 // R-AUTH-13, R35: whatever the cause, the answer is the same.

@@ -158,6 +158,9 @@ type Hit struct {
 	// first event beyond Limit, doubles with each one that passes, and is
 	// MaxPause at the most. Events that do not pass are not counted.
 	Pause, MaxPause time.Duration
+	// Back takes one event back that passed and did not come about: the count
+	// and its pause are as before it.
+	Back bool
 
 	Allowed bool          // result
 	Count   int           // result: events counted, this one included if it was

@@ -33,6 +33,17 @@ func (l Limiter) Hit(subject string) *store.Hit {
 	return &store.Hit{Key: l.key(subject), Limit: l.Limit, Window: l.Window, Pause: l.Pause, MaxPause: l.MaxPause}
 }
 
+// Back are the operations that take back those of hits that were allowed: what
+// they counted did not come about.
+func Back(hits ...*store.Hit) (ops []store.Op) {
+	for _, h := range hits {
+		if h.Allowed {
+			ops = append(ops, &store.Hit{Key: h.Key, Window: h.Window, Back: true})
+		}
+	}
+	return ops
+}
+
 // Forgive forgets the subject's events.
 func (l Limiter) Forgive(subject string) *store.Delete {
 	k := l.key(subject)

@@ -163,6 +163,9 @@ func (s *redisStore) prepare(op store.Op) (call, error) {
 		if op.Window <= 0 {
 			return call{}, errors.New("Hit: Window must be positive")
 		}
+		if op.Back {
+			return call{s.record(op.Key), []any{"unhit"}, nothing}, nil
+		}
 		args := []any{"hit", op.Limit, ms(op.Window), ms(op.Pause), ms(op.MaxPause), birth()}
 		return call{s.record(op.Key), args, func(reply []any) error {
 			n, err := integers(reply, 3)

@@ -161,9 +161,20 @@ function op.hit()
 		if wait > 0 then return {0, n, wait} end
 	end
 	redis.call('HSETNX', key, '.b', ARGV[6])
-	redis.call('HSET', key, '.n', n + 1, '.na', now())
+	redis.call('HSET', key, '.n', n + 1, '.na', now(), '.nb', counted[2] or now())
 	if n == 0 or pause > 0 then redis.call('PEXPIRE', key, window) end
 	return {1, n + 1, 0}
+end
+
+-- The time of the last event is that of the one before: of two that are taken
+-- back at once the second one keeps it.
+function op.unhit()
+	local key = KEYS[1]
+	local counted = redis.call('HMGET', key, '.n', '.nb')
+	local n = tonumber(counted[1] or 0)
+	if n == 1 then redis.call('DEL', key) end
+	if n > 1 then redis.call('HSET', key, '.n', n - 1, '.na', counted[2]) end
+	return {}
 end
 
 -- A queue is a sorted set of IDs by due time, and a hash: v<ID> is the value

@@ -51,7 +51,7 @@ func University() []Person {
 		p("hbonnefoy"), // U08: the only address is the institution's own
 		until("2027-12-31", p("gdelacroix", "g.delacroix@example.org")),                                                     // U09
 		until("2026-12-31", is(account.Grace, account.ReasonDeparture, p("kaitouaret", "kahina@example.org"))),              // U10
-		until("2026-08-31", is(account.Disabled, account.ReasonExpired, p("ngarcon", "noel@example.org"))),                                       // U11
+		until("2026-08-31", is(account.Disabled, account.ReasonExpired, p("ngarcon", "noel@example.org"))),                  // U11
 		is(account.Disabled, account.ReasonClosed, p("pleroux", "paul@example.org")),                                        // U12
 		phone("+33639980013", unset(is(account.Pending, account.ReasonNotActivated, p("zmartinez", "zoe.mp@example.org")))), // U13
 		unset(is(account.Pending, account.ReasonNotActivated, p("akone"))),                                                  // U14

@@ -126,6 +126,35 @@ func hitDelete(k *kit) {
 	k.allowed(op, 1)
 }
 
+func hitBack(k *kit) {
+	op := store.Hit{Limit: 2, Window: long}
+	back := op
+	back.Back = true
+	k.hit(back) // of nothing, nothing
+	k.allowed(op, 1)
+	k.hit(back)
+	k.allowed(op, 1)
+	k.allowed(op, 2)
+	k.refused(op, 2, long)
+	k.hit(back)
+	k.allowed(op, 2)
+	k.refused(op, 2, long)
+
+	// The pause is that of the event before.
+	if k.advance == nil {
+		return
+	}
+	op = store.Hit{Key: k.key("b"), Limit: 1, Window: long, Pause: time.Minute, MaxPause: 10 * time.Minute}
+	back = op
+	back.Back = true
+	k.allowed(op, 1)
+	k.advance(time.Minute)
+	k.allowed(op, 2)
+	k.hit(back)
+	k.allowed(op, 2)
+	k.refused(op, 2, 2*time.Minute)
+}
+
 func hitParallel(k *kit) {
 	for _, pause := range []time.Duration{0, long} {
 		var allowed atomic.Int32

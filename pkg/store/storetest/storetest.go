@@ -74,6 +74,7 @@ func Run(t *testing.T, open Open) {
 		{"Hit/pause", hitPause},
 		{"Hit/pause ends with the window", hitPauseWindow},
 		{"Hit/forgotten by Delete", hitDelete},
+		{"Hit/taken back", hitBack},
 		{"Hit/in parallel", hitParallel},
 		{"Queue/order and Max", queueOrder},
 		{"Queue/After", queueAfter},
