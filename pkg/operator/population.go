@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -59,6 +60,9 @@ type Selection struct {
 	Logins []string
 	// Except are logins that are not meant.
 	Except []string
+	// And is a second thing that the operator must be allowed to do to each;
+	// empty for none.
+	And Verb
 }
 
 // ErrPopulation says that there is no such population, or none of this
@@ -82,8 +86,14 @@ func (d *Desk) Select(ctx context.Context, c Case, verb Verb, sel Selection, mos
 	if err != nil {
 		return out, err
 	}
-	if !d.Rules.May(op, verb, d.now()) {
-		return out, d.refused(ctx, c, verb, DeniedScope)
+	verbs := []Verb{verb}
+	if sel.And != "" {
+		verbs = append(verbs, sel.And)
+	}
+	for _, v := range verbs {
+		if !d.Rules.May(op, v, d.now()) {
+			return out, d.refused(ctx, c, v, DeniedScope)
+		}
 	}
 	all, err := d.meant(ctx, op, verb, sel)
 	if err != nil {
@@ -104,7 +114,10 @@ func (d *Desk) Select(ctx context.Context, c Case, verb Verb, sel Selection, mos
 		if slices.ContainsFunc(sel.Except, func(l string) bool { return strings.EqualFold(l, a.Login) }) || !d.grouped(a, sel.Group) || !sel.Where.Holds(a, d.now()) {
 			continue
 		}
-		err := d.Rules.Allows(ctx, op, verb, a, d.now(), children)
+		var err error
+		for _, v := range verbs {
+			err = cmp.Or(err, d.Rules.Allows(ctx, op, v, a, d.now(), children))
+		}
 		if denied := Denied(""); errors.As(err, &denied) {
 			leave(m)
 			continue

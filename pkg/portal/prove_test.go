@@ -405,6 +405,7 @@ func (a answer) hasNot(t *testing.T, texts ...string) {
 // identifier.
 func TestWording(t *testing.T) {
 	h := whole(t)
+	h.portal.Recovery.Limits.Submitted.Limit = 100
 	mailbox := "Regardez votre messagerie"
 	b := h.browser()
 	b.leads(b.post("/recover", "username", "alice"), "/recover/sent").is(t, http.StatusOK).has(t, mailbox).hasNot(t, `name="method"`)

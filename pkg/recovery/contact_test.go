@@ -342,6 +342,7 @@ func TestHostileName(t *testing.T) {
 // R22, R33: bounds are for the address and for each account.
 func TestFamilyIsBounded(t *testing.T) {
 	w := family(t)
+	w.flow.Limits.Submitted.Limit = 100 // another limit is tried
 	for range 3 {
 		w.begin(t, "famille@home.example")
 		w.settled(t)

@@ -401,6 +401,7 @@ func TestEvents(t *testing.T) {
 	if e := events[1]; e.Method != "emaillink" || e.Result != "sent" || e.Fate != recovery.Answered || e.To != "a••••@h••••" || !e.At.Before(events[0].At) {
 		t.Errorf("the mail: %+v", e)
 	}
+	w.flow.Limits.Submitted.Limit = 100 // another limit is tried
 	for range 4 {
 		w.begin(t, "nobox")
 		w.settled(t)

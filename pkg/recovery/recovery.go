@@ -87,7 +87,7 @@ type Limits struct {
 // locks anything.
 func DefaultLimits() Limits {
 	return Limits{
-		Submitted: throttle.Limiter{Name: "recovery submitted", Limit: 10, Window: time.Hour},
+		Submitted: throttle.Limiter{Name: "recovery submitted", Limit: 3, Window: time.Hour, Pause: 2 * time.Minute, MaxPause: 30 * time.Minute},
 		Source:    throttle.Limiter{Name: "recovery source", Limit: 300, Window: time.Hour},
 		Hourly:    throttle.Limiter{Name: "recovery hourly", Limit: 3, Window: time.Hour},
 		Daily:     throttle.Limiter{Name: "recovery daily", Limit: 6, Window: 24 * time.Hour},

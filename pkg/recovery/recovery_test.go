@@ -479,6 +479,7 @@ func TestGuessingAtADeadCode(t *testing.T) {
 func TestGuessingAtEverybody(t *testing.T) {
 	w := start(t)
 	w.flow.Limits.All.Limit = 4
+	w.flow.Limits.Submitted.Limit = 100 // another limit is tried
 	alice := w.begin(t, "alice")
 	link, code := w.next(t)
 	w.settled(t)
@@ -578,6 +579,7 @@ func (other) Name() string { return "other" }
 // R33, R-REC-18: three an hour and no more, and asking locks nothing.
 func TestSendingIsBounded(t *testing.T) {
 	w := start(t)
+	w.flow.Limits.Submitted.Limit = 100 // another limit is tried
 	for range 8 {
 		w.begin(t, "alice")
 		w.settled(t)
@@ -589,6 +591,26 @@ func TestSendingIsBounded(t *testing.T) {
 	w.settled(t)
 	if len(w.mails) != 4 {
 		t.Error("the requests for one account kept another's from leaving")
+	}
+}
+
+// R33: whoever asks again and again waits longer each time, whether or not
+// anybody has that name, and is told until when.
+func TestAskingAgainBacksOff(t *testing.T) {
+	w := start(t)
+	for _, login := range []string{"alice", "nobody"} {
+		for range 3 {
+			w.begin(t, login)
+		}
+		for _, minutes := range []time.Duration{2, 4, 8, 16, 30, 30} {
+			var slow *recovery.SlowDown
+			_, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: " " + strings.ToUpper(login), Source: "198.51.100.0/24"})
+			if !errors.As(err, &slow) || slow.Wait.Round(time.Second) != minutes*time.Minute {
+				t.Fatalf("%s: %v, %v; want %d minutes", login, slow, err, minutes)
+			}
+			w.advance(slow.Wait)
+			w.begin(t, login)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/recovery"
 )
 
@@ -58,6 +59,21 @@ func TestLetters(t *testing.T) {
 	nadia.post("/desk/lists", "of", of, "do", "odt").is(t, 200, `id="main"`)
 	for _, login := range []string{"helene.roy", "lea.dalmeida"} { // no letters, no operator
 		s.as(login).post("/desk/lists", "of", of, "do", "csv").is(t, 403)
+	}
+}
+
+// Whoever may not vouch for people gives out no codes by which those who have a
+// password choose another one.
+func TestLettersThatVouch(t *testing.T) {
+	without := rules(true, false)
+	without[2].Verbs = without[2].Verbs[1:]
+	for _, c := range []struct {
+		rules  operator.Rules
+		reset  string
+		status int
+	}{{rules(true, false), "yes", 200}, {without, "", 200}, {without, "yes", 403}} {
+		s := open(t, issuer, c.rules)
+		s.as("nadia.adml").post("/desk/lists", "of", "local admin|0990011Z", "group", "2NDE5", "reset", c.reset, "do", "csv").is(t, c.status)
 	}
 }
 

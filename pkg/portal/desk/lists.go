@@ -37,7 +37,7 @@ func (p *Pages) showLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 	view := render.DeskLists{Frame: render.Frame{NoDoors: true, Alert: alert}, Of: r.PostFormValue("of"), Group: r.PostFormValue("group"), Where: r.PostFormValue("where"),
 		Logins: r.PostFormValue("logins"), Except: r.PostFormValue("except"), Frozen: r.PostFormValue("frozen"), Freezes: p.Desk.CanFreeze(),
 		Letters: p.Press != nil && p.Desk.May(op, operator.Letters), Campaigns: p.Desk.CanForce() && p.Desk.May(op, operator.Campaign)}
-	view.Resets, view.Reset = view.Letters && p.Press.Resets(), r.PostFormValue("reset") != ""
+	view.Resets, view.Reset = view.Letters && p.Press.Resets() && p.Desk.May(op, operator.Vouch), r.PostFormValue("reset") != ""
 	if !view.Letters && !view.Campaigns {
 		p.failed(w, r, operator.DeniedScope)
 		return
@@ -91,8 +91,12 @@ func (p *Pages) postLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 		wrong(render.AlertDeskWhere, "where")
 		return
 	}
+	var and operator.Verb
+	if r.PostFormValue("reset") != "" && verb == operator.Letters { // a code for those who have a password is vouching for them
+		and = operator.Vouch
+	}
 	c := operator.Case{Operator: s.Account.ID, Address: web.ClientAddr(r).String()}
-	selected, err = p.Desk.Select(r.Context(), c, verb, operator.Selection{Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")),
+	selected, err = p.Desk.Select(r.Context(), c, verb, operator.Selection{And: and, Of: r.PostFormValue("of"), Group: strings.TrimSpace(r.PostFormValue("group")),
 		Where: where, Logins: column(r, "logins"), Except: column(r, "except")}, maxMass)
 	found, more := selected.Accounts, selected.More
 	if do == "list" || do == "invite" {
