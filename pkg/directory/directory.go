@@ -67,6 +67,15 @@ func (m *MustChange) Error() string { return ErrMustChange.Error() }
 // Is makes errors.Is(err, ErrMustChange) true.
 func (*MustChange) Is(target error) bool { return target == ErrMustChange }
 
+type freshKey struct{}
+
+// Fresh is ctx for an operation on what was changed a moment ago: it must be
+// asked where changes are made, and not of a replica that may lag behind.
+func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
+
+// IsFresh reports whether ctx is of Fresh.
+func IsFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }
+
 // Reader finds accounts and checks passwords. Implementations are safe for
 // concurrent use, honour the end of ctx, and pass directorytest.Run.
 type Reader interface {

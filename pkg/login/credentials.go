@@ -123,9 +123,18 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	if unknown {
 		whole = "unknown " + strings.ToLower(norm.NFKC.String(strings.TrimSpace(c.Login)))
 	}
-	tries, refused := f.count(r, whole, a.ID)
+	ops := []store.Op(nil)
+	changed := &store.Read{}
+	if f.Changed != nil && !unknown {
+		changed = f.Changed(a.ID)
+		ops = append(ops, changed)
+	}
+	tries, refused := f.count(r, whole, a.ID, ops...)
 	if refused != nil {
 		return account.Account{}, refused
+	}
+	if changed.Fields != nil {
+		ctx = directory.Fresh(ctx)
 	}
 	if unknown {
 		if errors.Is(err, directory.ErrAmbiguous) {
@@ -150,12 +159,13 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 // count counts a try before the password is looked at, so that guesses side by
 // side cannot all pass (R-AUTH-15). It is ErrRejected when there were too many.
 // Such a try counts for nobody: whoever floods an account from one network keeps
-// its owner waiting nowhere else (R-AUTH-16).
-func (f *Flow) count(r *http.Request, whole string, id account.ID) (tries []*store.Hit, err error) {
+// its owner waiting nowhere else (R-AUTH-16). What else is to be asked of the
+// store goes in the same trip.
+func (f *Flow) count(r *http.Request, whole string, id account.ID, more ...store.Op) (tries []*store.Hit, err error) {
 	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
 	wide := f.Limits.Everywhere.Hit(whole)
 	source := f.Limits.Source.Hit(web.ClientRange(r))
-	if err := f.Sessions.Cookies.Store.Do(r.Context(), narrow, wide, source); err != nil {
+	if err := f.Sessions.Cookies.Store.Do(r.Context(), append(more, narrow, wide, source)...); err != nil {
 		return nil, err
 	}
 	if _, refused := throttle.Refused(narrow, wide, source); refused {

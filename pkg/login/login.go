@@ -108,6 +108,9 @@ type Flow struct {
 	// Entered, when set, gives operations to carry out when an account has
 	// logged in: the recovery engine ends its open attempts.
 	Entered func(account.ID) []store.Op
+	// Changed, when set, reads whether an account's password was set a moment ago:
+	// then it is tried where changes are made, and not at a replica that may lag.
+	Changed func(account.ID) *store.Read
 	// Code, when set, is shown what was typed as a password before it is taken
 	// for one: the code of a letter, which no failure is counted for
 	// (requirement R62). It reports whether it has answered. Target is the URL

@@ -210,6 +210,7 @@ type people struct {
 	down   bool
 	finds  atomic.Int64
 	binds  atomic.Int64
+	fresh  atomic.Bool
 	gets   atomic.Int64
 	tried  string // the last password
 }
@@ -256,8 +257,9 @@ func (p *people) Get(_ context.Context, id account.ID) (account.Account, error) 
 	return p.account(strings.TrimPrefix(string(id), "id-"))
 }
 
-func (p *people) Authenticate(_ context.Context, a account.Account, password secret.String) error {
+func (p *people) Authenticate(ctx context.Context, a account.Account, password secret.String) error {
 	p.binds.Add(1)
+	p.fresh.Store(directory.IsFresh(ctx))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tried = password.Reveal()
@@ -378,6 +380,32 @@ func TestUnavailableIsNoTry_FLDAP01(t *testing.T) {
 	w.dir.set("alice", account.Active)
 	b := w.browser()
 	w.want("back again", b.try(b.get("/app"), "alice", "right"), "in as alice")
+}
+
+// F-LDAP-04: a password that was set a moment ago is tried where changes are made.
+func TestChanged_FLDAP04(t *testing.T) {
+	w := open(t)
+	mark := store.Key{Tag: "s", Name: "changed"}
+	w.flow.Changed = func(id account.ID) *store.Read {
+		if id != "id-alice" {
+			return &store.Read{Key: store.Key{Tag: "s", Name: "other"}}
+		}
+		return &store.Read{Key: mark}
+	}
+	try := func(who string, fresh bool) {
+		t.Helper()
+		b := w.browser()
+		w.want("in", b.try(b.get("/app"), who, "right"), "in as "+who)
+		if w.dir.fresh.Load() != fresh {
+			t.Errorf("%s: asked afresh %v, want %v", who, !fresh, fresh)
+		}
+	}
+	try("alice", false)
+	if err := w.flow.Sessions.Cookies.Store.Do(t.Context(), &store.Create{Key: mark, Fields: store.Fields{"a": "1"}, TTL: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	try("alice", true)
+	try("bob", false)
 }
 
 // R-AUTH-13, R35: whatever the cause, the answer is the same.

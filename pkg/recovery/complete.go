@@ -120,7 +120,8 @@ func (f *Flow) act(ctx context.Context, w whole, proof string, what act) error {
 	}
 	waiting := *job
 	waiting.After = patience
-	if err := f.Store.Do(ctx, &waiting); err != nil {
+	changing := &store.Create{Key: changedKey(w.account.ID), Fields: store.Fields{fieldSent: strconv.FormatInt(f.now().Unix(), 10)}, TTL: spreading, Replace: true}
+	if err := f.Store.Do(ctx, &waiting, changing); err != nil {
 		return err
 	}
 	nothing := &store.Drop{Queue: job.Queue, IDs: []string{job.ID}}
@@ -156,6 +157,17 @@ func (f *Flow) act(ctx context.Context, w whole, proof string, what act) error {
 // patience is how long a change may take before its job looks whether anybody
 // is still there to finish it. It is longer than any request.
 const patience = time.Minute
+
+// spreading is how long replicas of a directory may lag behind a change.
+const spreading = 10 * time.Minute
+
+func changedKey(id account.ID) store.Key {
+	return store.Key{Tag: "s-" + secret.Hash(string(id))[:22], Name: "changed"}
+}
+
+// Changed reads whether a password was set, or a lock lifted, a moment ago: it
+// finds fields then.
+func (f *Flow) Changed(id account.ID) *store.Read { return &store.Read{Key: changedKey(id)} }
 
 // change is the only place that gives an account a password.
 func (f *Flow) change(ctx context.Context, w whole, chosen secret.String) error {

@@ -390,10 +390,23 @@ func TestFates(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(second, recovery.Answered) // and nothing has changed
+	changed := func() bool {
+		read := w.flow.Changed("id-alice")
+		if err := w.store.Do(t.Context(), read); err != nil {
+			t.Fatal(err)
+		}
+		return read.Fields != nil
+	}
+	if changed() {
+		t.Error("changed before it was")
+	}
 	if _, err := w.flow.Complete(t.Context(), proven.Proof, secret.New(good), ""); err != nil {
 		t.Fatal(err)
 	}
 	check(second, recovery.Used)
+	if !changed() {
+		t.Error("F-LDAP-04: a replica that lags will be asked for the new password")
+	}
 	w.settled(t)
 	w.unread()
 

@@ -267,7 +267,7 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	}
 	if pages.Recovery != nil {
 		pages.Recovery.Lost = pages.AddressLost
-		pages.Login.Entered, pages.Login.Code = pages.Recovery.Forget, pages.Recognised
+		pages.Login.Entered, pages.Login.Changed, pages.Login.Code = pages.Recovery.Forget, pages.Recovery.Changed, pages.Recognised
 	}
 	help, err := o.desk(p, pages, post, trail)
 	if err != nil {

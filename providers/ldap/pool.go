@@ -9,6 +9,8 @@ import (
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
+
+	"github.com/loge-idp/loge/pkg/directory"
 )
 
 // What is kept and how much waits.
@@ -279,15 +281,22 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 		return nil, err
 	}
 	defer p.gate.leave()
+	purpose := forBinds
+	if directory.IsFresh(ctx) && len(p.dialer.replicas) > 0 {
+		purpose = forChanges // and of those that are kept nobody knows where they lead
+	}
 	var failed *endpoint
 	for try := 1; ; try++ {
-		c, kept := p.pop(), true
-		if c == nil {
+		var c *conn
+		if purpose == forBinds {
+			c = p.pop()
+		}
+		kept := c != nil
+		if !kept {
 			var err error
-			if c, err = p.dialer.open(ctx, forBinds, nil, failed); err != nil {
+			if c, err = p.dialer.open(ctx, purpose, nil, failed); err != nil {
 				return nil, err
 			}
-			kept = false
 		}
 		attempt, cancel := p.dialer.share(ctx, c, try, kept)
 		p.dialer.observe("bind")

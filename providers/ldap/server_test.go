@@ -95,6 +95,10 @@ func TestProviderDown_FLDAP06(t *testing.T) {
 				t.Fatal(err)
 			}
 			provider.Becomes(mood)
+			// But nobody asks a replica for a password that was just set.
+			if err := d.Authenticate(directory.Fresh(t.Context()), a, secret.New(rightPassword)); !errors.Is(err, directory.ErrUnavailable) {
+				t.Errorf("F-LDAP-04: asked of the replica: %v", err)
+			}
 			for i := range 20 {
 				if err := login(t.Context(), d); err != nil {
 					t.Fatalf("login %d: %v", i, err)
