@@ -76,7 +76,7 @@ func TestTheDirectorysOwnRules(t *testing.T) {
 		b := newBrowser(t, w.a)
 		ask := newRequest("portal")
 		page := b.signIn(b.get(ask.url()), "elefevre", password("elefevre")).shows(http.StatusOK, "Choose a new password")
-		page = b.submit(page.form().with(t, "password", "girafe mauve opale")).shows(http.StatusUnprocessableEntity, "It is too short")
+		page = b.submit(page.form().with(t, "password", "girafe mauve opale")).shows(http.StatusUnprocessableEntity, "finds it too short")
 		code := b.submit(page.form().with(t, "password", first)).arrived(callback, "code")
 		if got := ask.redeem(t, w.b, code); got.Status != http.StatusOK {
 			t.Errorf("%+v", got)
