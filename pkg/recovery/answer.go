@@ -83,7 +83,7 @@ func (f *Flow) Answer(ctx context.Context, reply Reply) (Proven, error) {
 	if err := f.count(ctx, asked, reply); err != nil {
 		return Proven{}, err
 	}
-	why, wrong := "wrong", error(ErrWrong)
+	why, wrong := "wrong", ErrWrong
 	for _, t := range asked.attempts {
 		if t.fate == Unknown || !t.verify(f.challengeOf(t.sending()), answerFor(t.method, reply)) {
 			continue

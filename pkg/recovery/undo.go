@@ -62,7 +62,7 @@ func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
 	if err != nil {
 		return err
 	}
-	ops := append(later, f.Forget(who)...)
+	ops := slices.Concat(later, f.Forget(who))
 	// Whoever took the account over must not have used up the messages by which
 	// its owner gets a new password.
 	for _, limit := range []throttle.Limiter{f.Limits.Hourly, f.Limits.Daily} {
