@@ -23,7 +23,8 @@ func readEntry(from *goldap.Entry) entry { return from.Attributes }
 func (e entry) all(attribute string) (values []string) {
 	n := len(attribute)
 	for _, a := range e {
-		if len(a.Name) < n || !strings.EqualFold(a.Name[:n], attribute) || len(a.Name) > n && a.Name[n] != ';' {
+		// Lengths first: of some sixty names that are asked for, most are not here.
+		if len(a.Name) < n || len(a.Name) > n && a.Name[n] != ';' || !strings.EqualFold(a.Name[:n], attribute) {
 			continue
 		}
 		if values == nil {
