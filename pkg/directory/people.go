@@ -39,6 +39,8 @@ type Selecting interface {
 	Reads(attribute string) bool
 	// Finds reports whether Query.Where can ask for an attribute.
 	Finds(attribute string) bool
+	// Writes reports whether Editor.Edit changes an attribute.
+	Writes(attribute string) bool
 }
 
 // Editor is implemented by directories whose entries can be changed in more

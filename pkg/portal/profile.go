@@ -92,6 +92,8 @@ func (p *Portal) Allow(fields Fields) error {
 			return at("attribute", errors.New("must be an attribute of the directory"))
 		case selects && !reads.Reads(f.Attribute):
 			return at("attribute", fmt.Errorf("%q is not read from the directory; add it to directory.attributes.release and to directory.attributes.editable", f.Attribute))
+		case selects && !reads.Writes(f.Attribute):
+			return at("attribute", fmt.Errorf("%q is not among directory.attributes.editable: add it there", f.Attribute))
 		case slices.ContainsFunc(out[:i], known):
 			return at("attribute", fmt.Errorf("%q is there twice", f.Attribute))
 		case len(f.Label) == 0:

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/providers/recovery/question"
@@ -28,6 +29,12 @@ func TestQuestion(t *testing.T) {
 	}
 	h.portal.Recovery.Methods = append(h.portal.Recovery.Methods, m)
 	d.change("alice", func(a *account.Account) { a.Attributes = map[string][]string{"info": {"hers"}} })
+	whole := h.portal.Recovery.Directory
+	h.portal.Recovery.Directory = readOnly{whole.(edited)}
+	b = h.browser()
+	b.signIn("alice")
+	b.get("/account").hasNot(t, "/account/question") // its attribute is not among those that may be changed
+	h.portal.Recovery.Directory = whole
 	b = h.browser()
 	b.signIn("alice")
 	b.get("/account").has(t, "/account/question")
@@ -43,3 +50,15 @@ func TestQuestion(t *testing.T) {
 	d.conflicts.Store(1)
 	b.post("/account/question", "question", "pet", "answer", "Félix le chat").is(t, http.StatusUnprocessableEntity).has(t, "Cela a changé entre-temps")
 }
+
+// readOnly is a directory of which no attribute may be changed.
+type readOnly struct{ edited }
+
+type edited interface {
+	directory.Directory
+	directory.Editor
+}
+
+func (readOnly) Reads(string) bool  { return true }
+func (readOnly) Finds(string) bool  { return true }
+func (readOnly) Writes(string) bool { return false }

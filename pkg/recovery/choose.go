@@ -12,13 +12,14 @@ import (
 )
 
 // Choosable returns the method whose question people choose; nil when there is
-// none, or the directory cannot keep it.
+// none, or the directory does not let its attribute be changed.
 func (f *Flow) Choosable() Choosable {
 	if _, ok := f.Directory.(directory.Editor); !ok {
 		return nil
 	}
+	reads, selects := f.Directory.(directory.Selecting)
 	for _, m := range f.Methods {
-		if c, ok := m.(Choosable); ok {
+		if c, ok := m.(Choosable); ok && (!selects || reads.Writes(c.Attribute())) {
 			return c
 		}
 	}
@@ -39,12 +40,12 @@ func (f *Flow) Choose(ctx context.Context, who account.ID, word, answer, address
 	if err != nil {
 		return fmt.Errorf("recovery: choose a question: %w", err)
 	}
-	attribute, from, to, err := m.Keep(a, word, answer)
+	from, to, err := m.Keep(a, word, answer)
 	if err != nil {
 		return err
 	}
 	event := audit.Event{Action: "recovery.choose", Result: "ok", Account: who, Address: address, Detail: []slog.Attr{slog.String("method", m.Name())}}
-	if err := f.Directory.(directory.Editor).Edit(ctx, who, attribute, from, to); err != nil {
+	if err := f.Directory.(directory.Editor).Edit(ctx, who, m.Attribute(), from, to); err != nil {
 		event.Result = "failed"
 		f.Audit.Record(ctx, event)
 		return fmt.Errorf("recovery: choose a question: %w", err)

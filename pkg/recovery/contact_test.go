@@ -216,9 +216,9 @@ func TestUndoOfSeveralChanges(t *testing.T) {
 				w.advance(time.Second)
 			}
 			for range 6 { // as many messages as an account gets in a day
+				w.advance(30 * time.Minute)
 				w.begin(t, "alice")
 				w.settled(t)
-				w.advance(30 * time.Minute)
 			}
 			if err := w.flow.UndoContact(t.Context(), tokens[0][home.Value], ""); err != nil {
 				t.Fatal(err)

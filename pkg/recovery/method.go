@@ -148,10 +148,11 @@ type Choosable interface {
 	Worded
 	// Choices are the questions there are, in a language and in a fixed order.
 	Choices(lang string) []Choice
-	// Keep is what a directory keeps of a choice: the values of one attribute
-	// as they are and as they should be. It is ErrWrong for what is no
-	// question, or no answer.
-	Keep(a account.Account, word, answer string) (attribute string, from, to []string, err error)
+	// Attribute is where a directory keeps a choice.
+	Attribute() string
+	// Keep is what it keeps: the values of the attribute as they are and as they
+	// should be. It is ErrWrong for what is no question, or no answer.
+	Keep(a account.Account, word, answer string) (from, to []string, err error)
 }
 
 // Choice is a question that somebody may choose.

@@ -62,14 +62,21 @@ func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
 	if err != nil {
 		return err
 	}
+	a, err := f.Directory.Get(ctx, who)
+	if err != nil {
+		return err
+	}
 	ops := slices.Concat(later, f.Forget(who))
 	// Whoever took the account over must not have used up the messages by which
 	// its owner gets a new password.
+	for _, login := range a.Logins {
+		ops = append(ops, f.Limits.Submitted.Forgive(fold(login)))
+	}
 	for _, limit := range []throttle.Limiter{f.Limits.Hourly, f.Limits.Daily} {
 		ops = append(ops, limit.Forgive(string(who)))
-		for _, c := range before {
-			ops = append(ops, limit.Forgive("to "+f.mark(c)))
-		}
+	}
+	for _, c := range before {
+		ops = append(ops, f.Limits.Submitted.Forgive(fold(c.Value)), f.Limits.Hourly.Forgive("to "+f.mark(c)), f.Limits.Daily.Forgive("to "+f.mark(c)))
 	}
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return err

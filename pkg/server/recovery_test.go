@@ -33,8 +33,9 @@ func (s *selecting) Open(ctx context.Context, env directory.Env) (directory.Dire
 	return &selecting{inner}, err
 }
 
-func (*selecting) Reads(attribute string) bool   { return attribute == "eduPersonAffiliation" }
-func (s *selecting) Finds(attribute string) bool { return s.Reads(attribute) }
+func (*selecting) Reads(attribute string) bool    { return attribute == "eduPersonAffiliation" }
+func (s *selecting) Finds(attribute string) bool  { return s.Reads(attribute) }
+func (s *selecting) Writes(attribute string) bool { return s.Reads(attribute) }
 
 // A way that cannot be meant, or that could never be for anybody, is an error at
 // start that names its place.

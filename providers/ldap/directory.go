@@ -98,6 +98,11 @@ func (d *dir) Finds(attribute string) bool {
 	return slices.Contains(d.schema.Attributes.Release, attribute)
 }
 
+// Writes implements directory.Selecting.
+func (d *dir) Writes(attribute string) bool {
+	return slices.ContainsFunc(d.schema.Attributes.Editable, func(a string) bool { return strings.EqualFold(a, attribute) })
+}
+
 // Find implements directory.Reader by one search over all lookup attributes.
 func (d *dir) Find(ctx context.Context, login string) (account.Account, error) {
 	login = typed(login)

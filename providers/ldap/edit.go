@@ -47,7 +47,7 @@ func (d *dir) Replace(ctx context.Context, id account.ID, from, to account.Conta
 // Edit implements directory.Editor for the attributes that the configuration
 // lists.
 func (d *dir) Edit(ctx context.Context, id account.ID, attribute string, from, to []string) error {
-	if !slices.ContainsFunc(d.schema.Attributes.Editable, func(a string) bool { return strings.EqualFold(a, attribute) }) {
+	if !d.Writes(attribute) {
 		return fmt.Errorf("ldap: edit: %s is not among attributes.editable", attribute)
 	}
 	for _, v := range to {

@@ -307,6 +307,14 @@ func (j joined) Finds(attribute string) bool {
 	})
 }
 
+// Writes implements directory.Selecting, as Reads does.
+func (j joined) Writes(attribute string) bool {
+	return slices.ContainsFunc(j, func(m Named) bool {
+		d, selects := m.Directory.(directory.Selecting)
+		return !selects || d.Writes(attribute)
+	})
+}
+
 // Lift implements directory.Lifter.
 func (j joined) Lift(ctx context.Context, id account.ID, reason account.Reason) error {
 	m, own, err := j.route(id)

@@ -82,18 +82,21 @@ func (m *method) Choices(lang string) (all []recovery.Choice) {
 // guessed in the tries there are.
 const minAnswer = 3
 
+// Attribute implements recovery.Choosable.
+func (m *method) Attribute() string { return m.Config.Attribute }
+
 // Keep implements recovery.Choosable. What else stands in the attribute stays.
-func (m *method) Keep(a account.Account, word, answer string) (attribute string, from, to []string, err error) {
+func (m *method) Keep(a account.Account, word, answer string) (from, to []string, err error) {
 	if _, ok := m.Questions[word]; !ok || len([]rune(strings.ReplaceAll(fold(answer), " ", ""))) < minAnswer {
-		return "", nil, nil, recovery.ErrWrong
+		return nil, nil, recovery.ErrWrong
 	}
-	from = a.Values(m.Attribute)
+	from = a.Values(m.Config.Attribute)
 	to = slices.DeleteFunc(slices.Clone(from), func(value string) bool {
 		word, _, _ := strings.Cut(value, ":")
 		_, ours := m.Questions[word]
 		return ours
 	})
-	return m.Attribute, from, append(to, Hash(word, answer)), nil
+	return from, append(to, Hash(word, answer)), nil
 }
 
 func (m *method) Verify(c recovery.Challenge, a recovery.Answer) bool {
@@ -104,7 +107,7 @@ func (m *method) Verify(c recovery.Challenge, a recovery.Answer) bool {
 // chosen is the first question that this configuration knows, and the hash of
 // its answer.
 func (m *method) chosen(a account.Account) (render.Text, string, bool) {
-	for _, value := range a.Values(m.Attribute) {
+	for _, value := range a.Values(m.Config.Attribute) {
 		word, hash, _ := strings.Cut(value, ":")
 		if text, ok := m.Questions[word]; ok && parse(hash) != nil {
 			return text, hash, true

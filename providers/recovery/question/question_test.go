@@ -81,16 +81,16 @@ func TestChoose(t *testing.T) {
 		t.Error(diff)
 	}
 	before := []string{"of another tool", question.Hash("teacher", "Durand")}
-	attribute, from, to, err := m.Keep(with(before...), "pet", "Félix 2")
-	if err != nil || attribute != "schoolQuestion" || !slices.Equal(from, before) || len(to) != 2 || to[0] != before[0] {
-		t.Fatalf("%s: from %q to %q, %v", attribute, from, to, err)
+	from, to, err := m.Keep(with(before...), "pet", "Félix 2")
+	if err != nil || m.Attribute() != "schoolQuestion" || !slices.Equal(from, before) || len(to) != 2 || to[0] != before[0] {
+		t.Fatalf("%s: from %q to %q, %v", m.Attribute(), from, to, err)
 	}
 	if m.Wording(with(to...), "en") != "Your first animal?" || !m.Verify(recovery.Challenge{Account: with(to...)}, recovery.Answer{Code: "felix 2"}) ||
 		m.Verify(recovery.Challenge{Account: with(to...)}, recovery.Answer{Code: "Durand"}) {
 		t.Errorf("kept %q", to)
 	}
 	for _, wrong := range [][2]string{{"car", "a blue one"}, {"", "a blue one"}, {"pet", ""}, {"pet", "a-b"}, {"pet", " - ’ -"}} {
-		if _, _, _, err := m.Keep(with(), wrong[0], wrong[1]); !errors.Is(err, recovery.ErrWrong) {
+		if _, _, err := m.Keep(with(), wrong[0], wrong[1]); !errors.Is(err, recovery.ErrWrong) {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
