@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 type texting struct {
 	recovery.Method
 	told  chan recovery.Told
-	fails int
+	fails atomic.Int32
 }
 
 func (*texting) Name() string { return "texting" }
@@ -33,7 +34,7 @@ func (*texting) To(a account.Account, _ recovery.Purpose) []account.Contact {
 func (m *texting) Offers(a account.Account, p recovery.Purpose) bool { return len(m.To(a, p)) > 0 }
 
 func (m *texting) Tell(_ context.Context, t recovery.Told) error {
-	if m.fails--; m.fails >= 0 {
+	if m.fails.Add(-1) >= 0 {
 		return errors.New("busy")
 	}
 	m.told <- t
@@ -101,7 +102,7 @@ func TestNoticeByText(t *testing.T) {
 // R36: a gateway that is busy is asked again, for the same message.
 func TestNoticeByTextIsTriedAgain(t *testing.T) {
 	w, m := withTelephones(t)
-	m.fails = 1
+	m.fails.Store(1)
 	w.people.change("alice", func(a *account.Account) { a.Contacts = []account.Contact{mobile} })
 	w.completed(t, "alice", "")
 	<-w.mails // to the institution; the text message has failed, or is about to
