@@ -22,7 +22,7 @@ import (
 type texting struct {
 	recovery.Method
 	told  chan recovery.Told
-	fails atomic.Int32
+	fails *atomic.Int32
 }
 
 func (*texting) Name() string { return "texting" }
@@ -46,7 +46,7 @@ func withTelephones(t *testing.T) (*world, *texting) {
 	t.Helper()
 	w := withDesk(t)
 	w.flow.Directory, w.flow.Undo = wide{w.people}, "https://login.example/recover/undo?t="
-	m := &texting{w.flow.Methods[0], make(chan recovery.Told, 100), 0}
+	m := &texting{w.flow.Methods[0], make(chan recovery.Told, 100), new(atomic.Int32)}
 	w.flow.Methods = append(w.flow.Methods, m)
 	return w, m
 }
