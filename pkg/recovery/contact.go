@@ -212,13 +212,15 @@ func (f *Flow) mobile(typed string) (account.Contact, error) {
 
 // institutional reports whether an address is in a domain of which the account
 // itself has a name: its mail, or its login with a scope behind it
-// (eduPersonPrincipalName). The directory knows its domains better and refuses
-// to write what this misses.
+// (eduPersonPrincipalName). What is a rescue address already is no such name,
+// wherever it stands. The directory knows its domains better and refuses to
+// write what this misses.
 func institutional(a account.Account, address string) bool {
 	_, domain, _ := strings.Cut(address, "@")
 	return slices.ContainsFunc(append([]string{a.Mail}, a.Logins...), func(name string) bool {
 		login, own, scoped := strings.Cut(name, "@")
-		return scoped && (name == a.Mail || strings.EqualFold(login, a.Login)) && strings.EqualFold(own, domain)
+		return scoped && (name == a.Mail || strings.EqualFold(login, a.Login)) && strings.EqualFold(own, domain) &&
+			!slices.ContainsFunc(a.Contacts, func(c account.Contact) bool { return strings.EqualFold(c.Value, name) })
 	})
 }
 

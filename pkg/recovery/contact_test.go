@@ -557,3 +557,29 @@ func TestRescueNumber_R20(t *testing.T) {
 		}
 	}
 }
+
+// R20: the domain of the institution is told from its names, and not from a mail
+// address of somebody's own that stands in the same attribute, as schools have it.
+func TestRescueBesideAnAddressOfOnesOwn_R20(t *testing.T) {
+	w, _ := withTelephones(t)
+	own := account.Contact{Kind: account.Email, Value: "lea@mail.example", Label: "mail"}
+	pupil := account.Account{ID: "id-lea", Login: "lea", Mail: "lea@mail.example", Logins: []string{"lea", "lea@mail.example"}, Contacts: []account.Contact{own}}
+	student := account.Account{ID: "id-lea", Login: "lea", Mail: "lea@univ.example", Logins: []string{"lea", "lea@staff.univ.example"}, Contacts: []account.Contact{own}}
+	for _, c := range []struct {
+		who   account.Account
+		typed string
+		err   error
+	}{
+		{pupil, "lea@mail.example", nil},
+		{pupil, "Lea@Mail.example", nil},
+		{pupil, "claire@mail.example", nil},
+		{student, "claire@mail.example", nil},
+		{student, "lea@univ.example", recovery.ErrAddress},
+		{student, "claire@univ.example", recovery.ErrAddress},
+		{student, "lea@staff.univ.example", recovery.ErrAddress},
+	} {
+		if _, err := w.flow.Rescue(c.who, c.typed); !errors.Is(err, c.err) {
+			t.Errorf("%s of %s: %v, want %v", c.typed, c.who.Mail, err, c.err)
+		}
+	}
+}
