@@ -74,14 +74,20 @@ func TestSignIn(t *testing.T) {
 	if form == nil || state == nil {
 		t.Fatal(page)
 	}
-	post := func(password string) *http.Response {
-		_, answer := read(browser.PostForm(here+form[1], url.Values{"username": {"ada"}, "password": {password}, "state": {html.UnescapeString(state[1])}}))
-		return answer
+	post := func(password string) (string, *http.Response) {
+		return read(browser.PostForm(here+form[1], url.Values{"username": {"ada"}, "password": {password}, "state": {html.UnescapeString(state[1])}}))
 	}
-	if answer := post("wrong"); answer.StatusCode != http.StatusUnauthorized {
+	again, answer := post("wrong")
+	if answer.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong password: %s", answer.Status)
 	}
-	to, err := post("engine").Location()
+	for _, link := range regexp.MustCompile(`href="(/[^"]*)"`).FindAllStringSubmatch(again, -1) {
+		if _, answer := read(browser.Get(here + html.UnescapeString(link[1]))); answer.StatusCode != http.StatusOK {
+			t.Errorf("the page leads to %s: %s", link[1], answer.Status)
+		}
+	}
+	_, signedIn := post("engine")
+	to, err := signedIn.Location()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,7 +175,7 @@ func open(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := render.Open(render.Config{Issuer: issuer, Now: fake.Now, Logger: quiet})
+	pages, err := render.Open(render.Config{Issuer: issuer, Recovery: true, Now: fake.Now, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

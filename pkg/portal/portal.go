@@ -176,8 +176,11 @@ func (p *Portal) LoginForm(w http.ResponseWriter, r *http.Request, f login.Form)
 	switch f.Failure {
 	case login.Rejected:
 		status = http.StatusUnauthorized
-		frame.Alert = &render.Alert{Key: render.AlertBadCredentials, Field: "password", Links: []render.Link{
-			p.door(render.LinkRecover, "/recover", frame.Return), p.door(render.LinkActivate, "/activate", frame.Return)}}
+		frame.Alert = &render.Alert{Key: render.AlertBadLogin, Field: "password"}
+		if p.Recovery != nil {
+			frame.Alert.Key, frame.Alert.Links = render.AlertBadCredentials, []render.Link{
+				p.door(render.LinkRecover, "/recover", frame.Return), p.door(render.LinkActivate, "/activate", frame.Return)}
+		}
 	case login.OtherBrowser:
 		status = http.StatusForbidden
 		frame.Alert = &render.Alert{Key: render.AlertOtherBrowser}

@@ -17,7 +17,7 @@ func twins(t *testing.T, site render.Site, layers ...fs.FS) (folded, plain *rend
 	t.Helper()
 	at = new(tuesday)
 	open := func() *render.Pages {
-		pages, err := render.Open(render.Config{Site: site, Issuer: "https://auth.univ-valmont.example/loge", Requests: true, Layers: layers,
+		pages, err := render.Open(render.Config{Site: site, Issuer: "https://auth.univ-valmont.example/loge", Recovery: true, Requests: true, Layers: layers,
 			Now: func() time.Time { return *at }})
 		if err != nil {
 			t.Fatal(err)

@@ -31,6 +31,9 @@ type Config struct {
 	// folder, then those of plugins. Each has pages/, mail/, locales/ and
 	// static/, as far as it replaces something.
 	Layers []fs.FS
+	// Recovery is set where people can get back in by themselves: the doors of
+	// every page lead there.
+	Recovery bool
 	// Requests is set where somebody answers the requests for help of those who
 	// have no other way in: the page of help leads there.
 	Requests bool
@@ -43,6 +46,7 @@ type Config struct {
 
 // Pages renders pages and mails. It is safe for concurrent use.
 type Pages struct {
+	recovery   bool
 	requests   bool
 	site       site
 	base       string
@@ -65,6 +69,7 @@ func Open(config Config) (*Pages, error) {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	p := &Pages{
+		recovery: config.Recovery,
 		requests: config.Requests,
 		base:     strings.TrimSuffix(issuer.Path, "/"),
 		host:     issuer.Hostname(),

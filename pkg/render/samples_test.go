@@ -34,7 +34,7 @@ var valmont = render.Site{
 // open gives the pages of the sample site, on the issuer given.
 func open(t testing.TB, issuer string) *render.Pages {
 	t.Helper()
-	pages, err := render.Open(render.Config{Site: valmont, Issuer: issuer,
+	pages, err := render.Open(render.Config{Site: valmont, Issuer: issuer, Recovery: true,
 		Now: func() time.Time { return tuesday }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)

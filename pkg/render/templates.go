@@ -240,6 +240,8 @@ func (p *Pages) funcs(lang string) map[string]any {
 		// url puts the path of the issuer in front of a path of ours.
 		"url":    func(path string) string { return p.base + path },
 		"static": p.staticPath,
+		// recovery tells whether people can get back in at /recover and /activate.
+		"recovery": func() bool { return p.recovery },
 		// requests tells whether help can be asked for at /help/request.
 		"requests": func() bool { return p.requests },
 		"lang":     func() string { return lang },

@@ -69,6 +69,7 @@ type AlertKey string
 // The alerts.
 const (
 	AlertBadCredentials AlertKey = "bad_credentials" // wrong login or password: which one is never said
+	AlertBadLogin       AlertKey = "bad_login"       // the same, where nobody activates an account
 	AlertMissing        AlertKey = "missing"         // a field was left empty
 	AlertSlowDown       AlertKey = "slow_down"       // too many failures: from At on
 	AlertUnavailable    AlertKey = "unavailable"     // the directory or the store does not answer: what was typed is kept
@@ -95,7 +96,7 @@ const (
 	AlertLateEnded    AlertKey = "late_ended"
 )
 
-var alertKeys = []AlertKey{AlertBadCredentials, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
+var alertKeys = []AlertKey{AlertBadCredentials, AlertBadLogin, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
 	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadCountry, AlertBadNumber, AlertUnlocked,
 	AlertLateAnswered, AlertLateLent, AlertLateUsed, AlertLateReplaced, AlertLateExpired, AlertLateEnded}
 

@@ -155,7 +155,7 @@ func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school
 	quiet, trail := slog.New(slog.DiscardHandler), audit.Log{Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	cookies, err := web.CookiesFor(issuer)
 	must(err)
-	s.pages, err = render.Open(render.Config{Issuer: issuer, Requests: true, Now: s.store.Now, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+	s.pages, err = render.Open(render.Config{Issuer: issuer, Recovery: true, Requests: true, Now: s.store.Now, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 		Site: render.Site{Name: render.Text{"": "Lycée Simone Veil"}}})
 	must(err)
 	box := &outbox.Outbox{Store: s.store, Box: s.keys.Box("outbox"), Now: s.store.Now, Poll: time.Hour, Logger: quiet}
