@@ -3,8 +3,6 @@ package render
 import (
 	"strings"
 	"unicode/utf8"
-
-	"github.com/loge-idp/loge/pkg/secret"
 )
 
 // dots stand for any number of characters: the mask must not tell a length
@@ -38,25 +36,6 @@ func initial(text string) string {
 		return ""
 	}
 	return string(r)
-}
-
-// DecoyMail is the mask shown for a login that nobody has: always the same one
-// for the same login, like the mask of a personal address.
-func DecoyMail(d *secret.Deriver, login string) string {
-	const first, hosts = "abcdefghijlmnprstv", "gggghhlfofsy"
-	pick := func(letters, part string) string {
-		n := 0
-		for _, digit := range d.Digits(6, "mask", part, login) {
-			n = n*10 + int(digit-'0')
-		}
-		return letters[n%len(letters):][:1]
-	}
-	return MaskMail(pick(first, "local") + "@" + pick(hosts, "host"))
-}
-
-// DecoyPhone is DecoyMail for a phone number.
-func DecoyPhone(d *secret.Deriver, login string) string {
-	return MaskPhone(d.Digits(2, "mask", "phone", login))
 }
 
 // MaskName is a person's name as far as it may be shown to somebody who shares

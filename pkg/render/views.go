@@ -78,7 +78,6 @@ const (
 	AlertStartAgain     AlertKey = "start_again"     // this way to prove has ended: begin a new one
 	AlertResent         AlertKey = "resent"          // a message was sent again
 	AlertOtherBrowser   AlertKey = "other_browser"   // the form was made for another browser: give the credentials again
-	AlertSignedOut      AlertKey = "signed_out"      // the session ended meanwhile
 	AlertBadDeviceCode  AlertKey = "bad_device_code" // no device shows this code, or not any more
 	AlertCharter        AlertKey = "charter"         // the charter must be accepted first
 	AlertBadAnswer      AlertKey = "bad_answer"      // what was typed to prove more is not right
@@ -97,7 +96,7 @@ const (
 )
 
 var alertKeys = []AlertKey{AlertBadCredentials, AlertBadLogin, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
-	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertSignedOut, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadCountry, AlertBadNumber, AlertUnlocked,
+	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadCountry, AlertBadNumber, AlertUnlocked,
 	AlertLateAnswered, AlertLateLent, AlertLateUsed, AlertLateReplaced, AlertLateExpired, AlertLateEnded}
 
 // Link is a way out, worded by the message link.<Key>.
