@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/loge-idp/loge/pkg/account"
 )
@@ -41,6 +42,19 @@ type Selecting interface {
 	Finds(attribute string) bool
 	// Writes reports whether Editor.Edit changes an attribute.
 	Writes(attribute string) bool
+}
+
+// Unread says of the first of these names that accounts do not come with it:
+// what looks at it would never hold. It is nil for their own values, and where a
+// directory reads all that there is.
+func Unread(d Reader, names ...string) error {
+	s, selects := d.(Selecting)
+	for _, name := range names {
+		if selects && !account.IsOwn(name) && !s.Reads(name) {
+			return fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name)
+		}
+	}
+	return nil
 }
 
 // Editor is implemented by directories whose entries can be changed in more

@@ -29,7 +29,7 @@ func (d *Desk) Where(typed string) (account.Condition, error) {
 		}
 		name, values, some := strings.Cut(line, "=")
 		asks := account.Condition{Attribute: strings.TrimSpace(name)}
-		if reads, ok := d.Directory.(directory.Selecting); asks.Attribute == "" || ok && !account.IsOwn(asks.Attribute) && !reads.Reads(asks.Attribute) {
+		if asks.Attribute == "" || directory.Unread(d.Directory, asks.Attribute) != nil {
 			return account.Condition{}, &Unread{asks.Attribute}
 		}
 		if some {

@@ -106,10 +106,8 @@ func (p *Portal) Allow(fields Fields) error {
 		if err := f.Who.Validate(); err != nil {
 			return at("who", err)
 		}
-		for _, name := range f.Who.Attributes() {
-			if selects && !reads.Reads(name) {
-				return at("who", fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name))
-			}
+		if err := directory.Unread(d, f.Who.Attributes()...); err != nil {
+			return at("who", err)
 		}
 		var err error
 		if out[i].pattern, err = regexp.Compile("^(?:" + f.Pattern + ")$"); err != nil {

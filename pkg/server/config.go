@@ -201,13 +201,13 @@ func (c Config) check() (Config, error) {
 		return c, c.source.at("recovery.password", err)
 	}
 	if err := c.Establishments.Validate(); err != nil {
-		return c, c.source.at("", plugin.At("establishments", err))
+		return c, c.source.at("establishments", err)
 	}
 	if err := c.Lifecycle.Validate(); err != nil {
-		return c, c.source.at("", plugin.At("lifecycle", err))
+		return c, c.source.at("lifecycle", err)
 	}
 	if err := c.Desk.Rules.Validate(); err != nil {
-		return c, c.source.at("", plugin.At("desk.rules", err))
+		return c, c.source.at("desk.rules", err)
 	}
 	return c, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/letters"
@@ -46,10 +45,6 @@ func (o *opening) press(flow *recovery.Flow, pages *render.Pages) *letters.Press
 	return &letters.Press{Recovery: flow, Pages: pages, Home: o.config.Issuer + "/activate", Typed: o.config.Issuer + "/code", Lost: o.config.Issuer + "/recover"}
 }
 
-func unread(name string) error {
-	return fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name)
-}
-
 // desk is nil where the configuration has no rule.
 func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail audit.Log) (*desk.Pages, error) {
 	rules := o.config.Desk.Rules
@@ -59,21 +54,18 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 	if pages.Recovery == nil {
 		return nil, o.config.source.at("desk", errors.New("needs a way back in to hand over; add one under recovery.methods, like {type: helpdesk}"))
 	}
-	if d, ok := p.directory.(directory.Selecting); ok {
-		for i, name := range o.config.Desk.Groups {
-			if !account.IsOwn(name) && !d.Reads(name) {
-				return nil, o.config.source.at(fmt.Sprintf("desk.groups[%d]", i), unread(name))
-			}
+	for i, name := range o.config.Desk.Groups {
+		if err := o.reads(p.directory, fmt.Sprintf("desk.groups[%d]", i), name); err != nil {
+			return nil, err
 		}
-		for i, rule := range rules {
-			for _, name := range (operator.Rules{rule}).Attributes() {
-				if !d.Reads(name) {
-					return nil, o.config.source.at(fmt.Sprintf("desk.rules[%d]", i), unread(name))
-				}
-			}
-			if reach := rule.Reach; reach != nil && !d.Finds(reach.Theirs) {
-				return nil, o.config.source.at(fmt.Sprintf("desk.rules[%d].reach.theirs", i), fmt.Errorf("is %q, by which the directory finds nobody; name an attribute of the accounts' own entries", reach.Theirs))
-			}
+	}
+	for i, rule := range rules {
+		place := fmt.Sprintf("desk.rules[%d]", i)
+		if err := o.reads(p.directory, place, operator.Rules{rule}.Attributes()...); err != nil {
+			return nil, err
+		}
+		if d, ok := p.directory.(directory.Selecting); ok && rule.Reach != nil && !d.Finds(rule.Reach.Theirs) {
+			return nil, o.config.source.at(place+".reach.theirs", fmt.Errorf("is %q, by which the directory finds nobody; name an attribute of the accounts' own entries", rule.Reach.Theirs))
 		}
 	}
 	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Outbox: post,

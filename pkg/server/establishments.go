@@ -17,11 +17,9 @@ func (o *opening) establishments(d directory.Directory, flow *login.Flow) (*logi
 	if !ok {
 		return nil, o.config.source.at("establishments", errors.New("are kept in the directory, and this one can be changed in nothing but passwords"))
 	}
-	if reader, ok := d.(directory.Selecting); ok {
-		for key, name := range map[string]string{"attribute": network.Attribute, "current": network.Current} {
-			if !reader.Reads(name) {
-				return nil, o.config.source.at("establishments."+key, unread(name))
-			}
+	for key, name := range map[string]string{"attribute": network.Attribute, "current": network.Current} {
+		if err := o.reads(d, "establishments."+key, name); err != nil {
+			return nil, err
 		}
 	}
 	return &login.Establishments{Network: network, Flow: flow, Editor: editor}, nil

@@ -24,13 +24,9 @@ func (o *opening) watch(p parts, sessions *session.Manager, trail audit.Log) *li
 
 // grace tells the directory how long accounts last whose holder has left.
 func (o *opening) grace(people directory.Directory) error {
-	if d, ok := people.(directory.Selecting); ok {
-		for i, grace := range o.config.Lifecycle.Grace {
-			for _, name := range grace.Who.Attributes() {
-				if !d.Reads(name) {
-					return o.config.source.at(fmt.Sprintf("lifecycle.grace[%d].who", i), unread(name))
-				}
-			}
+	for i, grace := range o.config.Lifecycle.Grace {
+		if err := o.reads(people, fmt.Sprintf("lifecycle.grace[%d].who", i), grace.Who.Attributes()...); err != nil {
+			return err
 		}
 	}
 	if d, ok := people.(directory.Graceful); ok {

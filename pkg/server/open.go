@@ -15,16 +15,14 @@ import (
 
 	"github.com/gorilla/sessions"
 
-	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/lifecycle"
 	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
-	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/portal"
-	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/portal/desk"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/sms"
@@ -144,19 +142,6 @@ func (o *opening) sms(ctx context.Context) (sms.Gateway, error) {
 	return gateway, nil
 }
 
-func (o *opening) methods(ctx context.Context, env recovery.Env) ([]recovery.Method, error) {
-	var methods []recovery.Method
-	for i, section := range o.config.Recovery.Methods {
-		method, err := o.plugins.Methods.Open(ctx, section, env)
-		if err != nil {
-			return nil, o.config.source.at(fmt.Sprintf("recovery.methods[%d]", i), err)
-		}
-		o.closers.add(method)
-		methods = append(methods, method)
-	}
-	return methods, nil
-}
-
 func (o *opening) protocols(ctx context.Context, env sso.Env) ([]sso.Protocol, error) {
 	var protocols []sso.Protocol
 	for _, name := range o.config.protocolNames() {
@@ -185,6 +170,15 @@ func (o *opening) protocols(ctx context.Context, env sso.Env) ([]sso.Protocol, e
 		protocols = append(protocols, protocol)
 	}
 	return protocols, nil
+}
+
+// reads refuses a key that looks at an attribute which the directory does not
+// read: what it says would hold for nobody, and nobody would notice.
+func (o *opening) reads(d directory.Directory, key string, names ...string) error {
+	if err := directory.Unread(d, names...); err != nil {
+		return o.config.source.at(key, err)
+	}
+	return nil
 }
 
 // parts is what is needed of plugins before the engines can be joined.
@@ -256,10 +250,10 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	if pages.Login.Steps, err = pages.Steps(o.config.Steps); err != nil {
-		return nil, o.config.source.at("", plugin.At("steps", err))
+		return nil, o.config.source.at("steps", err)
 	}
 	if err := pages.Allow(o.config.Account.Fields); err != nil {
-		return nil, o.config.source.at("", plugin.At("account.fields", err))
+		return nil, o.config.source.at("account.fields", err)
 	}
 	pages.Lifecycle, pages.Extensions = o.config.Lifecycle, &lifecycle.Extensions{Store: p.store, Keys: p.keys.Ring, Audit: trail}
 	if err := pages.Check(); err != nil {
@@ -281,21 +275,8 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-
-	for _, protocol := range protocols {
-		if n, ok := protocol.(sso.Namer); ok {
-			pages.Namers = append(pages.Namers, n)
-		}
-		if c, ok := protocol.(sso.Consenter); ok {
-			pages.Consenters = append(pages.Consenters, c)
-		}
-		if l, ok := protocol.(sso.Lister); ok {
-			for _, party := range l.Parties() {
-				if !p.pages.Themed(party.Theme) {
-					return nil, o.config.source.at("site.themes", fmt.Errorf("has no theme %q, which the application %q asks for", party.Theme, party.Name))
-				}
-			}
-		}
+	if err := o.introduce(protocols, pages); err != nil {
+		return nil, err
 	}
 	s := &Server{mux: mux, listen: o.config.Listen, keys: p.keys, outbox: post, health: newHealth(p, o.logger), protocols: protocols, closers: o.closers, logger: o.logger}
 	s.watch = o.watch(p, sessions, trail)
@@ -309,22 +290,48 @@ func (o *opening) open(ctx context.Context) (*Server, error) {
 	if cookies.Secure {
 		s.pause = notice // there is a balancer
 	}
-	pages.Routes(mux)
-	if help != nil {
-		help.Routes(mux)
-	}
-	for _, protocol := range protocols {
-		protocol.Routes(mux)
-	}
-	mux.Machine("GET /static/{file}", p.pages.Static())
-	mux.Machine("GET /healthz", http.HandlerFunc(s.health.alive))
-	if s.metrics.Listen == "" {
-		mux.Machine("GET /readyz", http.HandlerFunc(s.health.ready))
-	}
+	s.routes(pages, help)
 	if o.plugins.Routes != nil {
 		o.plugins.Routes(mux, p.pages)
 	}
 	return s, nil
+}
+
+// introduce tells the pages which protocols know of applications.
+func (o *opening) introduce(protocols []sso.Protocol, pages *portal.Portal) error {
+	for _, protocol := range protocols {
+		if n, ok := protocol.(sso.Namer); ok {
+			pages.Namers = append(pages.Namers, n)
+		}
+		if c, ok := protocol.(sso.Consenter); ok {
+			pages.Consenters = append(pages.Consenters, c)
+		}
+		if l, ok := protocol.(sso.Lister); ok {
+			for _, party := range l.Parties() {
+				if !pages.Pages.Themed(party.Theme) {
+					return o.config.source.at("site.themes", fmt.Errorf("has no theme %q, which the application %q asks for", party.Theme, party.Name))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// routes mounts what is served to the public. The desk is nil where there is
+// none.
+func (s *Server) routes(pages *portal.Portal, help *desk.Pages) {
+	pages.Routes(s.mux)
+	if help != nil {
+		help.Routes(s.mux)
+	}
+	for _, protocol := range s.protocols {
+		protocol.Routes(s.mux)
+	}
+	s.mux.Machine("GET /static/{file}", pages.Pages.Static())
+	s.mux.Machine("GET /healthz", http.HandlerFunc(s.health.alive))
+	if s.metrics.Listen == "" {
+		s.mux.Machine("GET /readyz", http.HandlerFunc(s.health.ready))
+	}
 }
 
 func (o *opening) sessions(p parts, cookies web.Cookies, post *outbox.Outbox) *session.Manager {
@@ -342,83 +349,6 @@ func (o *opening) sessions(p parts, cookies web.Cookies, post *outbox.Outbox) *s
 		Watched:  lifecycle.Every,
 		Outbox:   post,
 	}
-}
-
-// recovery is nil where the configuration has no method.
-func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manager, post *outbox.Outbox, trail audit.Log) (*recovery.Flow, error) {
-	methods, err := o.methods(ctx, recovery.Env{Mail: p.mail, SMS: p.sms, Pages: p.pages, Logger: o.logger})
-	if err != nil || len(methods) == 0 {
-		return nil, err
-	}
-	if err := o.checkLooking(p.directory, methods); err != nil {
-		return nil, err
-	}
-	if err := o.checkWays(p.directory, methods); err != nil {
-		return nil, o.config.source.at("", plugin.At("recovery.ways", err))
-	}
-	if err := o.config.Recovery.Preset.Check(); err != nil {
-		return nil, o.config.source.at("", plugin.At("recovery.preset", err))
-	}
-	if err := recovery.CheckPlaces(o.config.Recovery.Places); err != nil {
-		return nil, o.config.source.at("", plugin.At("recovery.places", err))
-	}
-	if who := o.config.Recovery.Password.Privileged; who != nil { // else nobody would be, and nobody would notice
-		for _, name := range who.Attributes() {
-			if d, ok := p.directory.(directory.Selecting); ok && !d.Reads(name) {
-				return nil, o.config.source.at("recovery.password.privileged", unread(name))
-			}
-		}
-	}
-	if p.mail == nil { // notices of a change leave by mail, whatever the method
-		return nil, o.config.source.at("mail", errors.New("is missing; recovery tells people by mail that their password was changed"))
-	}
-	flow := &recovery.Flow{
-		Store: p.store, Directory: p.directory, Sessions: sessions, Outbox: post, Keys: p.keys.Ring,
-		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password,
-		Contacts: o.config.Recovery.Contacts, Places: o.config.Recovery.Places, Preset: o.config.Recovery.Preset, Mail: p.mail, Pages: p.pages,
-		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover", Undo: o.config.Issuer + "/recover/undo?t=",
-		Limits: recovery.DefaultLimits(), Audit: trail,
-	}
-	if err := flow.CheckContacts(); err != nil {
-		return nil, o.config.source.at("", plugin.At("recovery.contacts", err))
-	}
-	flow.Start()
-	return flow, nil
-}
-
-// checkLooking refuses a method that looks at what the directory does not read.
-func (o *opening) checkLooking(d directory.Directory, methods []recovery.Method) error {
-	reader, ok := d.(directory.Selecting)
-	for i, m := range methods {
-		looks, looking := m.(recovery.Looking)
-		if !ok || !looking {
-			continue
-		}
-		for _, name := range looks.Attributes() {
-			if !account.IsOwn(name) && !reader.Reads(name) {
-				return o.config.source.at(fmt.Sprintf("recovery.methods[%d]", i), unread(name))
-			}
-		}
-	}
-	return nil
-}
-
-// checkWays refuses also a way that could never be for anybody, since the
-// directory does not read what it looks at: a milder one would decide instead.
-func (o *opening) checkWays(d directory.Directory, methods []recovery.Method) error {
-	ways := o.config.Recovery.Ways
-	if err := recovery.CheckWays(ways, methods); err != nil {
-		return err
-	}
-	reader, ok := d.(directory.Selecting)
-	for i, way := range ways {
-		for _, name := range way.For.Attributes() {
-			if ok && !reader.Reads(name) {
-				return plugin.At(fmt.Sprintf("[%d].for", i), fmt.Errorf("looks at %q, which the directory does not read; add it to directory.attributes.release", name))
-			}
-		}
-	}
-	return nil
 }
 
 func newHealth(p parts, logger *slog.Logger) *health {
