@@ -162,17 +162,36 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 // its owner waiting nowhere else (R-AUTH-16). What else is to be asked of the
 // store goes in the same trip.
 func (f *Flow) count(r *http.Request, whole string, id account.ID, more ...store.Op) (tries []*store.Hit, err error) {
+	tries, refused, err := f.hit(r, whole, more...)
+	if refused && err == nil {
+		var again bool
+		if again, err = f.pardoned(r, whole); again && err == nil {
+			tries, refused, err = f.hit(r, whole)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case refused:
+		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: id})
+		return nil, ErrRejected
+	}
+	return tries, nil
+}
+
+// hit counts a try, and takes back what it counted where any counter refuses.
+func (f *Flow) hit(r *http.Request, whole string, more ...store.Op) (tries []*store.Hit, refused bool, err error) {
 	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
 	wide := f.Limits.Everywhere.Hit(whole)
 	source := f.Limits.Source.Hit(web.ClientRange(r))
+	tries = []*store.Hit{narrow, wide}
 	if err := f.Sessions.Cookies.Store.Do(r.Context(), append(more, narrow, wide, source)...); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if _, refused := throttle.Refused(narrow, wide, source); refused {
-		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: id})
-		return nil, f.uncount(r, ErrRejected, narrow, wide)
+	if _, refused = throttle.Refused(narrow, wide, source); refused {
+		err = f.uncount(r, nil, tries...)
 	}
-	return []*store.Hit{narrow, wide}, nil
+	return tries, refused, err
 }
 
 // uncount takes a try back at which nobody looked at the password, and returns

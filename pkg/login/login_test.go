@@ -355,6 +355,44 @@ func TestRAUTH10(t *testing.T) {
 	w.want("a minute later", b.try(b.get("/app"), "alice", "right"), "in as alice")
 }
 
+// R34: after an operator has lifted a lock nobody waits for what was tried
+// before, wherever they come from; who goes on guessing waits again.
+func TestPardon_R34(t *testing.T) {
+	w := open(t)
+	const here, elsewhere = "192.0.2.1:1", "198.51.100.1:1"
+	try := func(what, from, password, want string) {
+		t.Helper()
+		b := w.browser()
+		b.address = from
+		w.want(what, b.try(b.get("/app"), "alice", password), want)
+	}
+	fail := func(from string) {
+		t.Helper()
+		for range 5 {
+			try("a guess", from, "wrong", "failure=rejected")
+		}
+	}
+	pardon := func() {
+		if err := w.Do(t.Context(), w.flow.Limits.Pardon("id-alice")...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fail(elsewhere)
+	fail(here)
+	try("slowed down", here, "right", "failure=rejected")
+	pardon()
+	try("pardoned", here, "right", "in as alice")
+	fail(here)
+	try("guessed at again", here, "right", "failure=rejected")
+	try("another network", elsewhere, "right", "in as alice")
+	pardon()
+	try("a second pardon", here, "right", "in as alice")
+	pardon()
+	w.clock.Advance(time.Hour)
+	fail(here)
+	try("long after", here, "right", "failure=rejected")
+}
+
 // R-AUTH-16: whoever floods an account from one network, for hours, keeps its
 // owner waiting nowhere else.
 func TestFlood_RAUTH16(t *testing.T) {
