@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/portal"
 	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/session"
 )
 
 // An attribute of several values is shown whole and written whole: lines of a
@@ -141,22 +143,61 @@ func TestExtend(t *testing.T) {
 	}
 }
 
+// visits enters an application, as a protocol does.
+func (b *browser) visits(v session.Visit) {
+	b.h.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, issuer+"/", http.NoBody)
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	s, err := b.h.portal.Sessions.Current(r)
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	b.h.portal.Sessions.Visit(s, v.Party, v)
+	if err := b.h.portal.Sessions.Commit(r.Context(), httptest.NewRecorder(), s); err != nil {
+		b.h.t.Fatal(err)
+	}
+}
+
 // People take along what is known of them here, by credentials of just now, and
-// nothing of anybody else.
+// nothing of anybody else, nor what opens or proves anything.
 func TestDownload(t *testing.T) {
 	h := open(t)
 	b, other := h.browser(), h.browser()
 	b.headers.Set("User-Agent", "Firefox Windows")
+	h.people.change("alice", func(a *account.Account) {
+		a.Handle = "uid=alice,dc=univ"
+		a.Attributes = map[string][]string{"description": {"of the choir", "pet:$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"}}
+	})
 	other.signIn("grace")
 	b.signIn("alice")
+	b.visits(session.Visit{Protocol: "cas", Party: "https://mail.univ.example/", Name: "Webmail", Data: map[string]string{"ticket": "ST-secret"}})
 	got := b.get("/account/download").is(t, http.StatusOK)
 	var c struct {
-		Account  account.Account `json:"account"`
-		Sessions []struct{ Device string }
+		Account struct {
+			Login      string
+			Contacts   []struct{ Kind, Value string }
+			Attributes map[string][]string
+		}
+		Sessions []struct {
+			Device       string
+			Applications []struct{ Name string }
+		}
+		SignIns []struct{ Device string }
 	}
-	if err := json.Unmarshal([]byte(got.body), &c); err != nil || c.Account.Login != "alice" || len(c.Sessions) != 1 || c.Sessions[0].Device != "Firefox, Windows" ||
-		!strings.HasPrefix(got.Header.Get("Content-Disposition"), "attachment") {
-		t.Errorf("%v, %+v, %v", err, c, got.Header)
+	if err := json.Unmarshal([]byte(got.body), &c); err != nil || !strings.HasPrefix(got.Header.Get("Content-Disposition"), "attachment") {
+		t.Fatalf("%v, %v", err, got.Header)
+	}
+	if c.Account.Login != "alice" || len(c.Account.Contacts) == 0 || c.Account.Contacts[0].Kind != "email" || len(c.Account.Attributes["description"]) != 1 ||
+		len(c.Sessions) != 1 || c.Sessions[0].Device != "Firefox, Windows" || len(c.Sessions[0].Applications) != 1 || c.Sessions[0].Applications[0].Name != "Webmail" ||
+		len(c.SignIns) != 1 || c.SignIns[0].Device != "Firefox, Windows" {
+		t.Errorf("%+v", c)
+	}
+	for _, none := range []string{"argon2id", "ST-secret", "dc=univ", "grace"} {
+		if strings.Contains(got.body, none) {
+			t.Errorf("holds %s: %s", none, got.body)
+		}
 	}
 	h.store.Advance(11 * time.Minute)
 	b.get("/account/download").has(t, `action="/login"`)
