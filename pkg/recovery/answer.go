@@ -372,7 +372,8 @@ func (f *Flow) accept(ctx context.Context, t attempt, reply Reply, held *proven)
 // error is *Late, or it wraps store.ErrUnavailable or directory.ErrUnavailable.
 func (f *Flow) Recognise(ctx context.Context, reply Reply) (p Proven, ok bool, err error) {
 	code := strings.TrimSpace(reply.Code)
-	sent := len(code) == CodeLen && Digits(code) == code
+	digits := strings.Join(strings.Fields(code), "") // as they are read out, in groups
+	sent := len(digits) == CodeLen && Digits(digits) == digits
 	if !sent && !(len(code) <= 2*longLen && LongCode(code) != "") {
 		return Proven{}, false, nil
 	}

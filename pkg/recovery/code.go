@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,21 +77,32 @@ func check(code string) byte {
 	return unmistakable[sum%len(unmistakable)]
 }
 
-// Digits finds a code that was sent in what was typed or pasted, a whole
-// sentence perhaps: the first run of CodeLen digits, spaces and hyphens between
-// them allowed. Without one it is what digits there are at the end.
+var (
+	number      = regexp.MustCompile(`[0-9]+`)
+	sixApart    = regexp.MustCompile(`[0-9](?:[\s\p{Pd}.]*[0-9]){5}`)
+	digitsAlone = regexp.MustCompile(`^[0-9OoIl\s\p{Pd}.]*$`)
+	likeDigits  = strings.NewReplacer("O", "0", "o", "0", "I", "1", "l", "1")
+)
+
+// Digits finds a code that was sent in what was typed or pasted, a whole message
+// perhaps: the last number of exactly CodeLen digits, since an identifier comes
+// before the code and longer numbers are something else; or the first CodeLen
+// digits with nothing but spaces, hyphens and dots between them. Letters that
+// look like digits are digits where nothing else was typed. Without a code it is
+// what digits there are.
 func Digits(text string) string {
-	run := ""
-	for _, c := range norm.NFKC.String(text) {
-		switch {
-		case '0' <= c && c <= '9':
-			if run += string(c); len(run) == CodeLen {
-				return run
-			}
-		case c == ' ' || c == '-' || c == '\u00a0' || c == '\u202f' || c == '\u2011':
-		default:
-			run = ""
+	text = norm.NFKC.String(text)
+	if digitsAlone.MatchString(text) {
+		text = likeDigits.Replace(text)
+	}
+	numbers := number.FindAllString(text, -1)
+	for _, digits := range slices.Backward(numbers) {
+		if len(digits) == CodeLen {
+			return digits
 		}
 	}
-	return run
+	if apart := sixApart.FindString(text); apart != "" {
+		numbers = number.FindAllString(apart, -1)
+	}
+	return strings.Join(numbers, "")
 }

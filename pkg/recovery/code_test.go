@@ -63,3 +63,19 @@ func TestLongCodeOfAnything(t *testing.T) {
 		}
 	}
 }
+
+// R71: what people type and paste.
+func TestDigitsOfAnything(t *testing.T) {
+	for typed, want := range map[string]string{
+		"906273": "906273", " 906 273 ": "906273", "906-273": "906273", "906\u2013273": "906273", "906\u00a0273": "906273", "9.0.6.2.7.3": "906273",
+		"９０６２７３": "906273", "9O6l73": "906173", "Votre code 906273 expire à 8 h 48.": "906273", "Code : 906 273, bon jusqu’à 8 h 48": "906273",
+		"906273 est votre code. Il expire à 8:48. @auth.example #906273":                             "906273",
+		"identifiant : 22401003, ou 450012. Tapez ce code :906273Le lien est valable jusqu’à 9 h 38": "906273",
+		"01 99 00 12 34 pour 906273": "906273",
+		"":                           "", "Moodle": "", "12345": "12345", "1234567": "123456",
+	} {
+		if got := recovery.Digits(typed); got != want {
+			t.Errorf("%q: %q, want %q", typed, got, want)
+		}
+	}
+}
