@@ -199,7 +199,7 @@ func open(t *testing.T) *house {
 	trail := audit.Log{Logger: quiet}
 	p.Recovery = &recovery.Flow{
 		Store: h.store, Directory: h.people, Sessions: manager, Outbox: box, Keys: keys, Methods: []recovery.Method{method}, Mail: h, Pages: pages,
-		Link: issuer + "/recover/link?t=", Home: issuer + "/recover", Limits: recovery.DefaultLimits(), Audit: trail, Now: fake.Now,
+		Link: issuer + "/recover/link?t=", Home: issuer + "/recover", Audit: trail, Now: fake.Now,
 	}
 	p.Recovery.Start()
 	p.Login = &login.Flow{

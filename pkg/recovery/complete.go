@@ -256,7 +256,7 @@ func (f *Flow) settled(ctx context.Context, s settlement) error {
 	if s.Notice == NoticeUnlocked {
 		return err // the password and what it opened stay
 	}
-	return errors.Join(err, f.Sessions.EndOthers(ctx, s.Account, s.Stays))
+	return errors.Join(err, f.end(ctx, s.Account, s.Stays))
 }
 
 func texts(reasons []password.Reason) []string {

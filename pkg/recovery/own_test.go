@@ -41,12 +41,12 @@ func TestOwnPassword(t *testing.T) {
 		alice, _ := w.people.Find(t.Context(), "alice")
 		var cookies []string
 		for range 2 {
-			s, err := w.flow.Sessions.Start(httptest.NewRequest("GET", "/", nil), alice, false, "pwd")
+			s, err := w.sessions.Start(httptest.NewRequest("GET", "/", nil), alice, false, "pwd")
 			if err != nil {
 				t.Fatal(err)
 			}
 			rec := httptest.NewRecorder()
-			if err := w.flow.Sessions.Commit(t.Context(), rec, s); err != nil {
+			if err := w.sessions.Commit(t.Context(), rec, s); err != nil {
 				t.Fatal(err)
 			}
 			cookies = append(cookies, rec.Header().Get("Set-Cookie"))
@@ -54,13 +54,13 @@ func TestOwnPassword(t *testing.T) {
 		alive := func(cookie string) bool {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set("Cookie", cookie)
-			s, err := w.flow.Sessions.Current(r)
+			s, err := w.sessions.Current(r)
 			return err == nil && s != nil
 		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", cookies[0])
-		mine, _ := w.flow.Sessions.Current(r)
-		stays := w.flow.Sessions.Under(mine)
+		mine, _ := w.sessions.Current(r)
+		stays := w.sessions.Under(mine)
 
 		if _, err := w.flow.Own(t.Context(), alice.ID, secret.New("not it")); !errors.Is(err, recovery.ErrWrong) {
 			t.Fatalf("a wrong password: %v", err)

@@ -15,7 +15,6 @@ import (
 	"github.com/loge-idp/loge/pkg/password"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
-	"github.com/loge-idp/loge/pkg/session"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/throttle"
 	"github.com/loge-idp/loge/pkg/ticket"
@@ -26,7 +25,7 @@ import (
 type Flow struct {
 	Store     store.Store
 	Directory directory.Directory
-	Sessions  *session.Manager
+	Sessions  Sessions // nil: nobody stays signed in
 	Outbox    *outbox.Outbox
 	Keys      *secret.Keyring
 	Methods   []Method // in the order of preference
@@ -56,9 +55,16 @@ type Flow struct {
 	// Lost, when set, is told of a contact at which nobody reads, so that the
 	// person is asked for another one.
 	Lost   func(ctx context.Context, who account.ID, c account.Contact) error
-	Limits Limits
+	Limits Limits // zero: Start makes them DefaultLimits
 	Audit  audit.Log
 	Now    func() time.Time // default time.Now
+}
+
+// Sessions are what people have open by their password. It ends with it. Those of
+// package session are.
+type Sessions interface {
+	// EndOthers ends all that an account has open but one; all when that is zero.
+	EndOthers(ctx context.Context, id account.ID, stays store.Key) error
 }
 
 // Limits are the throttles of recovery.
@@ -139,6 +145,9 @@ const (
 
 // Start names the engine's handlers to the outbox. Call it once.
 func (f *Flow) Start() {
+	if f.Limits == (Limits{}) {
+		f.Limits = DefaultLimits()
+	}
 	f.Outbox.Handle(jobChallenge, f.challenge)
 	f.Outbox.Handle(jobNotice, f.notice)
 	f.Outbox.Handle(jobSettle, f.settle)
@@ -153,6 +162,14 @@ func (f *Flow) method(name string) (Method, bool) {
 		}
 	}
 	return nil, false
+}
+
+// end ends what an account has open, but for one session; all when it is zero.
+func (f *Flow) end(ctx context.Context, id account.ID, stays store.Key) error {
+	if f.Sessions == nil {
+		return nil
+	}
+	return f.Sessions.EndOthers(ctx, id, stays)
 }
 
 // sends reports whether a method sends something.

@@ -108,13 +108,14 @@ func (s *recorded) Do(ctx context.Context, ops ...store.Op) error {
 }
 
 type world struct {
-	flow    *recovery.Flow
-	people  *people
-	store   *recorded
-	advance func(time.Duration)
-	mails   chan mail.Message
-	fail    atomic.Int32 // how many of the next messages are not taken
-	refuse  string       // the address that is refused for good
+	flow     *recovery.Flow
+	sessions *session.Manager
+	people   *people
+	store    *recorded
+	advance  func(time.Duration)
+	mails    chan mail.Message
+	fail     atomic.Int32 // how many of the next messages are not taken
+	refuse   string       // the address that is refused for good
 }
 
 func (w *world) Send(_ context.Context, m mail.Message) error {
@@ -161,11 +162,12 @@ func start(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.sessions = &session.Manager{Cookie: "session", Keys: keys, Outbox: box, Now: now, Cookies: &session.Cookies{Store: w.store, Options: sessions.Options{Path: "/"}, Idle: time.Hour, Life: 8 * time.Hour}}
 	w.flow = &recovery.Flow{
 		Store: w.store, Directory: w.people, Outbox: box, Keys: keys, Methods: []recovery.Method{method}, Mail: w, Pages: pages,
 		Audit:    audit.Log{Logger: slog.New(slog.DiscardHandler)},
-		Sessions: &session.Manager{Cookie: "session", Keys: keys, Outbox: box, Now: now, Cookies: &session.Cookies{Store: w.store, Options: sessions.Options{Path: "/"}, Idle: time.Hour, Life: 8 * time.Hour}},
-		Link:     "https://login.example/recover/link?t=", Home: "https://login.example/recover", Limits: recovery.DefaultLimits(), Now: now,
+		Sessions: w.sessions,
+		Link:     "https://login.example/recover/link?t=", Home: "https://login.example/recover", Now: now,
 	}
 	w.flow.Start()
 	ctx, stop := context.WithCancel(context.Background())
@@ -764,7 +766,7 @@ func TestRaces(t *testing.T) {
 // R36, R-SESS-05: what the old password opened is closed.
 func TestSessionsEnd(t *testing.T) {
 	w := start(t)
-	m := w.flow.Sessions
+	m := w.sessions
 	r, rec := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
 	alice, _ := w.people.Find(t.Context(), "alice")
 	s, err := m.Start(r, alice, false, "pwd")

@@ -81,7 +81,7 @@ func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return err
 	}
-	return f.Sessions.EndAll(ctx, who)
+	return f.end(ctx, who, store.Key{})
 }
 
 // restore makes the rescue addresses those that there were.

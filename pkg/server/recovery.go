@@ -42,7 +42,7 @@ func (o *opening) recovery(ctx context.Context, p parts, sessions *session.Manag
 		Methods: methods, Ways: o.config.Recovery.Ways, Policy: o.config.Recovery.Password,
 		Contacts: o.config.Recovery.Contacts, Places: o.config.Recovery.Places, Preset: o.config.Recovery.Preset, Mail: p.mail, Pages: p.pages,
 		Link: o.config.Issuer + "/recover/link?t=", Home: o.config.Issuer + "/recover", Undo: o.config.Issuer + "/recover/undo?t=",
-		Limits: recovery.DefaultLimits(), Audit: trail,
+		Audit: trail,
 	}
 	if err := flow.CheckContacts(); err != nil {
 		return nil, o.config.source.at("recovery.contacts", err)

@@ -178,10 +178,10 @@ func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school
 	must(err)
 	s.flow = &recovery.Flow{Store: s.store, Directory: s.directory, Sessions: s.sessions, Outbox: box, Keys: s.keys,
 		Methods: []recovery.Method{link, vouched, letter}, Mail: s, Pages: s.pages,
-		Link: issuer + "/recover/link?t=", Home: issuer + "/recover", Undo: issuer + "/recover/undo?t=", Limits: recovery.DefaultLimits(), Audit: trail, Now: s.store.Now}
+		Link: issuer + "/recover/link?t=", Home: issuer + "/recover", Undo: issuer + "/recover/undo?t=", Audit: trail, Now: s.store.Now}
 	s.flow.Start()
 	p.Recovery = s.flow
-	s.desk = &operator.Desk{Rules: rules, Store: s.store, Directory: s.directory, Recovery: s.flow, Sessions: s.sessions, Outbox: box,
+	s.desk = &operator.Desk{Rules: rules, Store: s.store, Directory: s.directory, Recovery: s.flow, Sessions: s.sessions, Logins: p.Login.Limits, Outbox: box,
 		Keys: s.keys, Mail: s, Pages: s.pages, Home: issuer + "/recover", Call: issuer + desk.CallPath + "?t=",
 		Asking: &lifecycle.Extensions{Store: s.store, Keys: s.keys, Audit: trail}, Audit: trail, Now: s.store.Now}
 	s.desk.Groups, s.desk.ForceBy = []string{"ENTEleveClasses"}, operator.Force{Attribute: "pwdReset", Value: "TRUE"}
