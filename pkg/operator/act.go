@@ -77,9 +77,9 @@ var (
 )
 
 // act does one thing under the rules, for a verified caller, and tells the
-// owner.
-func (d *Desk) act(ctx context.Context, c Case, act Act, why Reason, do func(op, who account.Account) error) error {
-	op, who, err := d.open(ctx, c, act.verb())
+// owner. What is noted goes to the audit.
+func (d *Desk) act(ctx context.Context, c Case, act Act, why Reason, do func(who account.Account, note func(slog.Attr)) error) error {
+	_, who, err := d.open(ctx, c, act.verb())
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (d *Desk) act(ctx context.Context, c Case, act Act, why Reason, do func(op,
 		return d.refused(ctx, c, act.verb(), DeniedUnverified)
 	}
 	detail := []slog.Attr{slog.String("reason", string(why)), slog.String("verified_by", string(verified.By))}
-	if err := do(op, who); err != nil {
+	if err := do(who, func(more slog.Attr) { detail = append(detail, more) }); err != nil {
 		d.record(ctx, c, string(act), "failed", detail...)
 		return err
 	}
@@ -104,27 +104,31 @@ func (d *Desk) act(ctx context.Context, c Case, act Act, why Reason, do func(op,
 
 // Unlock lifts a technical lock (requirement R14): one that the directory put
 // after too many tries, and the password stays as it was; or one that was
-// written into the entry after an incident, and the password, which somebody
-// else may know, must then be changed, where a campaign could ask for that.
-// Errors: a Denied, ErrReason, ErrStillLocked, or a fault.
-func (d *Desk) Unlock(ctx context.Context, c Case, why Reason) error {
-	return d.act(ctx, c, ActUnlock, why, func(_, who account.Account) error {
-		if who.Reason == account.ReasonSecurity {
+// written into the entry after an incident. Then exposed is set: somebody else
+// may know the password. It must be changed at the next sign-in, where a campaign
+// could ask for that, but whoever knows it can be the first to do so: the caller
+// should be vouched for at once. Errors: a Denied, ErrReason, ErrStillLocked, or
+// a fault.
+func (d *Desk) Unlock(ctx context.Context, c Case, why Reason) (exposed bool, err error) {
+	err = d.act(ctx, c, ActUnlock, why, func(who account.Account, _ func(slog.Attr)) error {
+		if exposed = who.Reason == account.ReasonSecurity; exposed {
 			if err := d.renew(ctx, who); err != nil {
 				return err
 			}
 		}
 		return d.lift(ctx, who)
 	})
+	return exposed, err
 }
 
 // Decide lifts a lock that the institution decided (requirement R14). Errors: a
 // Denied, ErrReason, ErrStillLocked, or a fault.
 func (d *Desk) Decide(ctx context.Context, c Case, why Reason) error {
-	return d.act(ctx, c, ActDecide, why, func(_, who account.Account) error { return d.lift(ctx, who) })
+	return d.act(ctx, c, ActDecide, why, func(who account.Account, _ func(slog.Attr)) error { return d.lift(ctx, who) })
 }
 
-// lift takes away every lock of one reason, and makes sure that it is gone.
+// lift takes away every lock of one reason, and makes sure that it is gone. Who
+// tried before is not kept waiting either, wherever they come from.
 func (d *Desk) lift(ctx context.Context, who account.Account) error {
 	lifter, ok := d.Directory.(directory.Lifter)
 	switch {
@@ -147,7 +151,7 @@ func (d *Desk) lift(ctx context.Context, who account.Account) error {
 	} else if now.Status == account.Locked {
 		return ErrStillLocked
 	}
-	return nil
+	return d.Store.Do(ctx, d.Logins.Pardon(who.ID)...)
 }
 
 // Helpdesk is the method by which an operator vouches.
@@ -157,7 +161,7 @@ const Helpdesk = "helpdesk"
 // device (requirement R42). It is returned once and kept nowhere. Errors: a
 // Denied, ErrReason, recovery.ErrState, or a fault.
 func (d *Desk) Vouch(ctx context.Context, c Case, why Reason) (issued recovery.Issued, err error) {
-	err = d.act(ctx, c, ActVouch, why, func(_, who account.Account) error {
+	err = d.act(ctx, c, ActVouch, why, func(who account.Account, _ func(slog.Attr)) error {
 		issued, err = d.Recovery.Issue(ctx, recovery.Issue{Method: Helpdesk, Account: who.ID, By: c.Operator, Address: c.Address})
 		return err
 	})
@@ -171,7 +175,7 @@ func (d *Desk) Vouch(ctx context.Context, c Case, why Reason) (issued recovery.I
 // the same bounds hold. Errors: a Denied, ErrReason, a *recovery.SlowDown, or a
 // fault.
 func (d *Desk) Resend(ctx context.Context, c Case, why Reason) error {
-	return d.act(ctx, c, ActResend, why, func(_, who account.Account) error {
+	return d.act(ctx, c, ActResend, why, func(who account.Account, _ func(slog.Attr)) error {
 		purpose, _ := recovery.PurposeFor(who)
 		_, err := d.Recovery.Begin(ctx, recovery.Begin{Purpose: purpose, Login: who.Login, Language: who.Language,
 			Source: "desk " + string(c.Operator), Address: c.Address})
@@ -182,7 +186,7 @@ func (d *Desk) Resend(ctx context.Context, c Case, why Reason) error {
 // Cancel ends what was begun for the account and is not finished: links, codes,
 // proofs. Errors: a Denied, ErrReason, or a fault.
 func (d *Desk) Cancel(ctx context.Context, c Case, why Reason) error {
-	return d.act(ctx, c, ActCancel, why, func(_, who account.Account) error {
+	return d.act(ctx, c, ActCancel, why, func(who account.Account, _ func(slog.Attr)) error {
 		return d.Recovery.Cancel(ctx, who.ID, "", c.Operator)
 	})
 }
@@ -190,7 +194,7 @@ func (d *Desk) Cancel(ctx context.Context, c Case, why Reason) error {
 // End signs the account out everywhere. Errors: a Denied, ErrReason, or a
 // fault.
 func (d *Desk) End(ctx context.Context, c Case, why Reason) error {
-	return d.act(ctx, c, ActEnd, why, func(_, who account.Account) error { return d.Sessions.EndAll(ctx, who.ID) })
+	return d.act(ctx, c, ActEnd, why, func(who account.Account, _ func(slog.Attr)) error { return d.Sessions.EndAll(ctx, who.ID) })
 }
 
 // Correct begins a change of a rescue address: a code goes to the new one, for
@@ -238,7 +242,7 @@ func (d *Desk) Correct(ctx context.Context, c Case, why Reason, from int, typed 
 // nothing is sent to the new one that would let anybody in. Errors: a
 // Denied, ErrReason, ErrWrong, directory.ErrConflict, or a fault.
 func (d *Desk) Corrected(ctx context.Context, c Case, why Reason, code string) error {
-	return d.act(ctx, c, ActContact, why, func(_, who account.Account) error {
+	return d.act(ctx, c, ActContact, why, func(who account.Account, _ func(slog.Attr)) error {
 		read := &store.Read{Key: c.key("contact")}
 		if err := d.Store.Do(ctx, read); err != nil {
 			return err

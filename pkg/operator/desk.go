@@ -13,6 +13,7 @@ import (
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/lifecycle"
+	"github.com/loge-idp/loge/pkg/login"
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -33,6 +34,7 @@ type Desk struct {
 	Directory directory.Directory
 	Recovery  *recovery.Flow
 	Sessions  *session.Manager
+	Logins    login.Limits // those of the login form
 	Outbox    *outbox.Outbox
 	Keys      *secret.Keyring
 	Mail      mail.Sender

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -31,10 +32,11 @@ func (d *Desk) Freeze(ctx context.Context, c Case, why Reason, contact int, froz
 	if !frozen {
 		act = ActThaw
 	}
-	return d.act(ctx, c, act, why, func(_, who account.Account) error {
+	return d.act(ctx, c, act, why, func(who account.Account, note func(slog.Attr)) error {
 		if contact < 0 || contact >= len(who.Contacts) {
 			return ErrNoContact
 		}
+		note(slog.String("contact", mask(who.Contacts[contact])))
 		if err := d.freeze(ctx, who.ID, who.Contacts[contact], frozen); err != nil || !frozen {
 			return err
 		}

@@ -52,6 +52,7 @@ const (
 	NextResend  Next = "resend"  // there is an address: send the message
 	NextContact Next = "contact" // the address is dead
 	NextUnlock  Next = "unlock"
+	NextLift    Next = "lift"    // and then vouch: somebody else may know the password
 	NextDecide  Next = "decide"  // the institution has locked it, and this operator may lift that
 	NextDecided Next = "decided" // the institution has locked it
 	NextClosed  Next = "closed"
@@ -130,6 +131,8 @@ func (p Person) next() Next {
 			return NextDecide
 		}
 		return NextDecided
+	case a.Status == account.Locked && a.Reason == account.ReasonSecurity:
+		return may(ActUnlock, NextLift)
 	case a.Status == account.Locked:
 		return may(ActUnlock, NextUnlock)
 	case len(p.Events) > 0 && p.Events[0].Fate == recovery.Open && p.Events[0].Result == "issued":

@@ -34,7 +34,7 @@ type DeskPerson struct {
 	Frame
 	Name, Login string
 	Status      string
-	Reason      Reason // empty for an account that is well
+	Reason      Reason // desk.because.<reason>; empty for an account that is well
 	Ends        time.Time
 	Next        string // desk.next.<next>
 	Contacts    []DeskContact
@@ -254,6 +254,7 @@ var deskMails = []MailView{MailDeskCode{}, MailDeskMatch{}, MailDesk{}, MailRequ
 // The alerts of the desk.
 const (
 	AlertDeskDone         AlertKey = "desk_done"
+	AlertDeskLifted       AlertKey = "desk_lifted"
 	AlertDeskVerified     AlertKey = "desk_verified"
 	AlertDeskSent         AlertKey = "desk_sent"
 	AlertDeskLinked       AlertKey = "desk_linked"
@@ -278,7 +279,7 @@ const (
 
 func deskKeys() []string {
 	var keys []string
-	for _, k := range []AlertKey{AlertDeskDone, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskUnverified, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
+	for _, k := range []AlertKey{AlertDeskDone, AlertDeskLifted, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskUnverified, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
 		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskVoid, AlertDeskNotAsked, AlertDeskEndElsewhere,
 		AlertDeskGranted, AlertDeskRefused} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")

@@ -68,7 +68,7 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 			return nil, o.config.source.at(place+".reach.theirs", fmt.Errorf("is %q, by which the directory finds nobody; name an attribute of the accounts' own entries", rule.Reach.Theirs))
 		}
 	}
-	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Outbox: post,
+	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Logins: pages.Login.Limits, Outbox: post,
 		Keys: p.keys.Ring, Mail: p.mail, SMS: p.sms, Pages: p.pages, Home: o.config.Issuer + "/recover",
 		Call: o.config.Issuer + desk.CallPath + "?t=", Groups: o.config.Desk.Groups, ForceBy: o.config.Desk.Force, Asking: pages.Extensions, Audit: trail}
 	help.Start()

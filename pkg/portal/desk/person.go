@@ -19,7 +19,7 @@ import (
 
 // news is what a page says after a form was answered, by the name that the
 // redirect gives it.
-var news = map[string]render.AlertKey{"done": render.AlertDeskDone, "verified": render.AlertDeskVerified, "sent": render.AlertDeskSent, "linked": render.AlertDeskLinked}
+var news = map[string]render.AlertKey{"done": render.AlertDeskDone, "verified": render.AlertDeskVerified, "sent": render.AlertDeskSent, "linked": render.AlertDeskLinked, "lifted": render.AlertDeskLifted}
 
 func (p *Pages) person(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	var alert *render.Alert
@@ -66,7 +66,7 @@ func personView(who operator.Person) render.DeskPerson {
 			view.Freezes = true
 		case denied != "":
 			view.Denied = append(view.Denied, render.DeskAct{Act: do.Act, Why: string(denied)})
-		case string(who.Next) == do.Act:
+		case string(who.Next) == do.Act || act == operator.ActUnlock && who.Next == operator.NextLift:
 			do.Why = "next"
 			view.Acts = slices.Insert(view.Acts, 0, do)
 		default:
@@ -127,7 +127,13 @@ func (p *Pages) does(do string) answer {
 		"forget": func(ctx context.Context, c operator.Case, _ *http.Request) (string, error) {
 			return "", p.Desk.Forget(ctx, c)
 		},
-		"unlock": simple("done", p.Desk.Unlock),
+		"unlock": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
+			exposed, err := p.Desk.Unlock(ctx, c, operator.Reason(r.PostFormValue("reason")))
+			if exposed {
+				return "lifted", err
+			}
+			return "done", err
+		},
 		"decide": simple("done", p.Desk.Decide),
 		"resend": simple("done", p.Desk.Resend),
 		"cancel": simple("done", p.Desk.Cancel),
