@@ -29,6 +29,9 @@ func (p *Portal) extend(w http.ResponseWriter, r *http.Request, s *session.Sessi
 		return
 	}
 	asked, pending, err := p.Extensions.Of(r.Context(), s.Account.ID)
+	if err == nil {
+		err = p.refresh(r, s) // it may have been granted a moment ago
+	}
 	if err != nil {
 		p.Unavailable(w, r, err)
 		return

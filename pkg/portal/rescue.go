@@ -16,25 +16,31 @@ import (
 	"github.com/loge-idp/loge/pkg/web"
 )
 
-// noteContact keeps with the session which address is being proved, and until
-// when.
+// noteContact keeps with the session which address is being proved: the attempt,
+// until when, and where the code went.
 const noteContact = "contact"
 
 // proving is the address that somebody who is signed in is proving; the attempt
 // is empty when there is none.
-func proving(s *session.Session) (attempt string, until time.Time) {
-	attempt, at, _ := strings.Cut(s.Note(noteContact), " ")
+func proving(s *session.Session) (attempt, to string, until time.Time) {
+	attempt, rest, _ := strings.Cut(s.Note(noteContact), " ")
+	at, to, _ := strings.Cut(rest, " ")
 	seconds, _ := strconv.ParseInt(at, 10, 64) // we wrote it
-	return attempt, time.Unix(seconds, 0)
+	return attempt, to, time.Unix(seconds, 0)
 }
 
 // ask sends a code to a rescue address, which takes the place of another; of
 // none, when that is zero; one that is on file is only to be confirmed. The
 // alert says what was wrong.
 func (p *Portal) ask(r *http.Request, s *session.Session, from account.Contact) (*render.Alert, error) {
-	to, err := p.Recovery.Rescue(s.Account, r.PostFormValue("address"))
+	typed := strings.TrimSpace(r.PostFormValue("address"))
+	to, err := p.Recovery.Rescue(s.Account, typed)
 	if err != nil {
-		return &render.Alert{Key: badAddress(from.Kind, err), Field: "address"}, nil
+		kind := account.Email
+		if isNumber(typed) {
+			kind = account.Phone
+		}
+		return &render.Alert{Key: badAddress(kind, err), Field: "address"}, nil
 	}
 	switch {
 	case slices.Contains(s.Account.Contacts, to):
@@ -50,14 +56,19 @@ func (p *Portal) ask(r *http.Request, s *session.Session, from account.Contact) 
 	case err != nil:
 		return nil, err
 	}
-	s.SetNote(noteContact, begun.Attempt+" "+strconv.FormatInt(begun.Until.Unix(), 10))
+	s.SetNote(noteContact, begun.Attempt+" "+strconv.FormatInt(begun.Until.Unix(), 10)+" "+to.Value)
 	return nil, nil
+}
+
+// isNumber reports whether somebody meant a telephone.
+func isNumber(typed string) bool {
+	return typed != "" && strings.Trim(typed, "+0123456789 .()-/\u00a0\u202f") == ""
 }
 
 // prove takes the code that the address got, and reads the account again. The
 // alert says what was wrong.
 func (p *Portal) prove(r *http.Request, s *session.Session) (*render.Alert, error) {
-	attempt, _ := proving(s)
+	attempt, _, _ := proving(s)
 	reply := recovery.Reply{Attempt: attempt, Code: r.PostFormValue("code"), Source: web.ClientRange(r), Address: web.ClientAddr(r).String()}
 	proved, err := p.Recovery.CompleteContact(r.Context(), s.Account.ID, reply)
 	var slow *recovery.SlowDown
@@ -103,10 +114,10 @@ func (p *Portal) contacts(w http.ResponseWriter, r *http.Request, s *session.Ses
 }
 
 func (p *Portal) showContacts(w http.ResponseWriter, r *http.Request, s *session.Session, frame render.Frame) {
-	attempt, until := proving(s)
-	view := render.Contacts{Frame: frame, Sent: attempt != "", ValidUntil: until, Typed: r.PostFormValue("address"), Instead: r.PostFormValue("instead")}
+	_, to, until := proving(s)
+	view := render.Contacts{Frame: frame, SentTo: to, ValidUntil: until, Typed: r.PostFormValue("address"), Instead: r.PostFormValue("instead")}
 	for i, c := range s.Account.Contacts {
-		view.On = append(view.On, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Value})
+		view.On = append(view.On, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Value, Frozen: c.Frozen})
 	}
 	p.Pages.Render(w, r, statusOf(bad(frame.Alert)), view)
 }
@@ -124,7 +135,7 @@ func (p *Portal) postContacts(w http.ResponseWriter, r *http.Request, s *session
 		p.contacts(w, r, s)
 		return
 	}
-	attempt, _ := proving(s)
+	attempt, _, _ := proving(s)
 	chosen := func(field string) account.Contact { // zero when none is meant
 		i, err := strconv.Atoi(r.PostFormValue(field))
 		if err != nil || i < 0 || i >= len(s.Account.Contacts) {
@@ -150,8 +161,12 @@ func (p *Portal) postContacts(w http.ResponseWriter, r *http.Request, s *session
 	case r.PostFormValue("again") != "":
 		s.SetNote(noteContact, "")
 	case attempt != "":
+		before := s.Account.Contacts
 		alert, err = p.prove(r, s)
 		news = render.AlertContactSaved
+		if slices.Equal(before, s.Account.Contacts) {
+			news = render.AlertContactConfirmed
+		}
 	default:
 		alert, err = p.ask(r, s, chosen("instead"))
 	}

@@ -201,8 +201,8 @@ func (p rescue) left(a account.Account) int {
 
 func (p rescue) Show(w http.ResponseWriter, r *http.Request, s *session.Session, form login.StepForm) {
 	frame := stepFrame(p, form)
-	attempt, until := proving(s)
-	view := render.Rescue{Frame: frame, Sent: attempt != "", ValidUntil: until, Later: p.left(s.Account)}
+	_, to, until := proving(s)
+	view := render.Rescue{Frame: frame, SentTo: to, ValidUntil: until, Later: p.left(s.Account)}
 	if on := s.Account.Reach(account.Email); len(on) > 0 {
 		view.Typed, view.Known = on[0].Value, true
 	}
@@ -210,7 +210,7 @@ func (p rescue) Show(w http.ResponseWriter, r *http.Request, s *session.Session,
 }
 
 func (p rescue) Take(r *http.Request, s *session.Session) (any, error) {
-	attempt, _ := proving(s)
+	attempt, _, _ := proving(s)
 	switch {
 	case render.SwitchesLanguage(r):
 		return nil, nil
@@ -219,6 +219,8 @@ func (p rescue) Take(r *http.Request, s *session.Session) (any, error) {
 	case r.PostFormValue("again") != "":
 		s.SetNote(noteContact, "")
 		return nil, nil
+	case attempt == "" && isNumber(r.PostFormValue("address")): // it would take the place of the mail address
+		return &render.Alert{Key: render.AlertBadAddress, Field: "address"}, nil
 	case attempt == "":
 		var from account.Contact
 		if on := s.Account.Reach(account.Email); len(on) > 0 {

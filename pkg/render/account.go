@@ -88,8 +88,8 @@ type Charter struct {
 type Rescue struct {
 	Frame
 	Typed      string
-	Known      bool // Typed is on file
-	Sent       bool
+	Known      bool   // Typed is on file
+	SentTo     string // where a code went that is waited for; empty for none
 	ValidUntil time.Time
 	// Later is how often it may still be put off.
 	Later int
@@ -102,7 +102,7 @@ type Contacts struct {
 	On         []DeskContact
 	Typed      string
 	Instead    string // the index of the one it takes the place of
-	Sent       bool
+	SentTo     string // where a code went that is waited for; empty for none
 	ValidUntil time.Time
 }
 
@@ -178,6 +178,8 @@ const (
 	AlertTerms           AlertKey = "terms"    // the charter must be accepted first
 	AlertConflict        AlertKey = "conflict" // changed in the meantime
 	AlertContactSaved    AlertKey = "contact_saved"
+	// AlertContactConfirmed: it was on file, and is proved now.
+	AlertContactConfirmed AlertKey = "contact_confirmed"
 	AlertBadValue        AlertKey = "bad_value" // no value that may stand there
 	AlertSaved           AlertKey = "saved"
 	AlertAsked           AlertKey = "asked"
@@ -185,7 +187,7 @@ const (
 )
 
 // AccountNews are those that a redirect may name.
-var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked, AlertContactSaved, AlertSaved, AlertAsked, AlertQuestionSaved}
+var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevoked, AlertContactSaved, AlertContactConfirmed, AlertSaved, AlertAsked, AlertQuestionSaved}
 
 func accountKeys() []string {
 	var keys []string
