@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -21,6 +22,7 @@ const cookieAddress = "recovery-address"
 // addressed is what cookieAddress holds.
 type addressed struct {
 	Attempt string                `json:"a,omitempty"`
+	To      string                `json:"t,omitempty"` // as it was typed
 	Until   time.Time             `json:"u,omitzero"`
 	Done    []account.ContactKind `json:"d,omitempty"` // given, or put off
 }
@@ -56,7 +58,7 @@ func (p *Portal) address(w http.ResponseWriter, r *http.Request) {
 
 func (p *Portal) showAddress(w http.ResponseWriter, r *http.Request, status int, kind account.ContactKind, asked addressed, alert *render.Alert) {
 	p.Pages.Render(w, r, status, render.Address{Kind: string(kind), Typed: r.PostFormValue("address"), Code: r.PostFormValue("code"),
-		Sent: asked.Attempt != "", ValidUntil: asked.Until, Frame: render.Frame{Step: 3, Alert: alert, NoDoors: true}})
+		SentTo: asked.To, ValidUntil: asked.Until, Frame: render.Frame{Step: 3, Alert: alert, NoDoors: true}})
 }
 
 func (p *Portal) postAddress(w http.ResponseWriter, r *http.Request) {
@@ -82,8 +84,9 @@ func (p *Portal) postAddress(w http.ResponseWriter, r *http.Request) {
 		}
 		p.addressAnswer(w, r, err, kind, asked, "/recover/password", asked.and(kind))
 	default:
-		begun, err := p.Recovery.BeginAddress(r.Context(), proof, kind, r.PostFormValue("address"), p.Pages.Language(r), source, client)
-		p.addressAnswer(w, r, err, kind, asked, "/recover/address", addressed{Attempt: begun.Attempt, Until: begun.Until, Done: asked.Done})
+		typed := strings.TrimSpace(r.PostFormValue("address"))
+		begun, err := p.Recovery.BeginAddress(r.Context(), proof, kind, typed, p.Pages.Language(r), source, client)
+		p.addressAnswer(w, r, err, kind, asked, "/recover/address", addressed{Attempt: begun.Attempt, To: typed, Until: begun.Until, Done: asked.Done})
 	}
 }
 

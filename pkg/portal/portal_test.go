@@ -99,7 +99,7 @@ func TestFaultsAtSignIn(t *testing.T) {
 
 func TestOtherPages(t *testing.T) {
 	h := open(t)
-	for path, status := range map[string]int{"/help": 200, "/help?return=/app": 200, "/accessibilite": 200, "/recover/done?purpose=activate": 200, "/recover/done": 303, "/nowhere": 404} {
+	for path, status := range map[string]int{"/help": 200, "/help?return=/app": 200, "/accessibilite": 200, "/recover/done": 303, "/nowhere": 404} {
 		h.browser().get(path).is(t, status)
 	}
 	b := h.browser()

@@ -3,7 +3,6 @@ package portal
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -29,7 +28,9 @@ func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.R
 	case errors.As(err, &slow):
 		again(http.StatusTooManyRequests, p.slowDown(slow))
 	case errors.As(err, &late):
-		again(http.StatusGone, tooLate(late))
+		again(http.StatusGone, p.tooLate(r, late))
+	case errors.Is(err, recovery.ErrWrong) && reply.Method == "" && !isCode(reply.Code):
+		again(http.StatusBadRequest, &render.Alert{Key: render.AlertNoCode, Field: "code"})
 	case errors.Is(err, recovery.ErrWrong):
 		again(http.StatusBadRequest, &render.Alert{Key: render.AlertBadCode, Field: "code"})
 	case err != nil:
@@ -39,11 +40,22 @@ func (p *Portal) answer(w http.ResponseWriter, r *http.Request, reply recovery.R
 	}
 }
 
-// tooLate says what became of a code that was right.
-func tooLate(late *recovery.Late) *render.Alert {
+// isCode reports whether what was typed can be a code at all; else it is
+// mistyped.
+func isCode(typed string) bool {
+	return recovery.LongCode(typed) != "" || recovery.Digits(typed) != ""
+}
+
+// tooLate says what became of a code that was right. One that did what it was
+// for leads on: it may have been answered on another device.
+func (p *Portal) tooLate(r *http.Request, late *recovery.Late) *render.Alert {
 	alert := &render.Alert{Key: render.AlertKey("late_" + string(late.Fate)), Field: "code", At: late.At}
-	if !late.Again.IsZero() {
+	switch {
+	case !late.Again.IsZero():
 		alert.Key, alert.At = render.AlertLateLent, late.Again
+	case late.Fate == recovery.Used:
+		ask, _ := p.asked(r)
+		alert.Links = []render.Link{p.door(render.LinkLogin, "/login", or(local(r), ask.Return))}
 	}
 	return alert
 }
@@ -70,7 +82,7 @@ func (p *Portal) Recognised(w http.ResponseWriter, r *http.Request, login string
 	switch {
 	case errors.As(err, &late):
 		p.Pages.Render(w, r, http.StatusGone, render.Code{Username: login, Letters: p.Recovery.Letters(),
-			Frame: render.Frame{Step: 2, Action: "/code", Alert: tooLate(late), Return: back, Hidden: returnField(back)}})
+			Frame: render.Frame{Step: 2, Action: "/code", Alert: p.tooLate(r, late), Return: back, Hidden: returnField(back)}})
 	case err != nil:
 		p.Unavailable(w, r, err)
 	case ok:
@@ -128,7 +140,9 @@ func (p *Portal) postMore(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case each.Method != method:
 		case each.Sends:
-			p.begin(w, r, asked{Method: method, Purpose: ready.Purpose, Return: ready.Return, More: true, To: each.To})
+			p.begin(w, r, asked{Method: method, Purpose: ready.Purpose, Return: ready.Return, More: true, To: each.To}, func(status int, alert *render.Alert) {
+				p.showMore(w, r, status, ready, alert)
+			})
 			return
 		case typed == "":
 			p.showMore(w, r, http.StatusBadRequest, ready, &render.Alert{Key: render.AlertMissing, Field: method})
@@ -234,7 +248,7 @@ func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery
 	p.Cookies.Delete(w, cookieAttempt)
 	p.Cookies.Delete(w, cookieAddress)
 	p.keep(w, cookieDone, doneLife, finished{Purpose: purpose, Login: ready.Login, Rescue: ready.Rescue, Charter: ready.Charter != ""})
-	p.to(w, r, withReturn("/recover/done?purpose="+url.QueryEscape(string(purpose)), ready.Return))
+	p.to(w, r, withReturn("/recover/done", ready.Return))
 }
 
 // noProof sends somebody who has none, or none any more, to get one; whom the
@@ -256,21 +270,21 @@ func (p *Portal) noProof(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// showAgain offers to begin again from the page of the first step.
+// showAgain offers to begin again from the page of the first step, or to sign
+// in: whoever pressed a button twice, or went back, is done.
 func (p *Portal) showAgain(w http.ResponseWriter, r *http.Request) {
 	p.Pages.Render(w, r, http.StatusGone, render.Identify{Purpose: render.PurposeReset, Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1, Frame: render.Frame{
-		Step: 1, Action: "/recover", Alert: &render.Alert{Key: render.AlertStartAgain}}})
+		Step: 1, Action: "/recover", Alert: &render.Alert{Key: render.AlertStartAgain, Links: []render.Link{{Key: render.LinkLogin, URL: "/login"}}}}})
 }
 
 // done sums up what an activation has made. After any other recovery there is
 // nothing to read but that it is done: the form to sign in with says so.
 func (p *Portal) done(w http.ResponseWriter, r *http.Request) {
-	back := local(r)
-	if r.URL.Query().Get("purpose") != string(recovery.Activate) {
+	back, done := local(r), p.finished(r)
+	if done.Purpose != recovery.Activate {
 		p.to(w, r, or(back, "/login"))
 		return
 	}
-	done := p.finished(r)
 	p.Pages.Render(w, r, http.StatusOK, render.Activated{Login: done.Login, Rescue: done.Rescue, Charter: done.Charter, LoginURL: p.Pages.URL(or(back, "/login")),
 		Frame: render.Frame{Destination: p.destination(back), NoDoors: true}})
 }

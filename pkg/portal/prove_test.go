@@ -65,7 +65,7 @@ func TestLetter(t *testing.T) {
 	b.get("/activate").is(t, http.StatusOK).has(t, `name="code"`)
 	b.post("/activate", "username", "newby", "code", "K7QM-2XDB-9RTH").is(t, http.StatusBadRequest).has(t, `value="newby"`, `value="K7QM-2XDB-9RTH"`)
 	b.leads(b.post("/activate", "username", "newby", "code", strings.ToLower(code), "return", "/app"), "/recover/password").is(t, http.StatusOK).has(t, `value="newby"`)
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate&return=%2Fapp").has(t, "Moodle")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?return=%2Fapp").has(t, "Moodle")
 	if a := h.people.accounts["newby"]; a.Status != account.Active || h.people.changes() != 1 {
 		t.Errorf("the account is %s, %d changes", a.Status, h.people.changes())
 	}
@@ -83,7 +83,7 @@ func TestCodeInTheBoxOfThePassword(t *testing.T) {
 		b.post("/login", "username", "newby", "password", "wrong", "state", form.state(t)).is(t, http.StatusUnauthorized)
 	}
 	b.leads(b.post("/login", "username", "newby", "password", " "+code+" ", "state", form.state(t)), "/recover/password").is(t, http.StatusOK)
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done")
 	if b.cookies["__Host-session"] != "" {
 		t.Error("R-REC-19: there is a session")
 	}
@@ -117,7 +117,7 @@ func TestSignInAfterManyFailures(t *testing.T) {
 	}
 	b.post("/login", "username", "alice", "password", old, "state", form.state(t)).is(t, http.StatusUnauthorized)
 	b.proven("alice")
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=reset")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done")
 	if a := b.post("/login", "username", "alice", "password", chosen, "state", b.get("/login").state(t)); a.StatusCode >= 400 {
 		t.Errorf("the password that was just chosen: %d %s", a.StatusCode, a.body)
 	}
@@ -145,7 +145,7 @@ func TestOneMoreProof(t *testing.T) {
 	_, code := h.next()
 	h.settled()
 	b.leads(b.post("/recover/sent", "code", code), "/recover/password").is(t, http.StatusOK)
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done")
 	h.browser().post("/recover/more", "method", "emaillink").is(t, http.StatusGone)
 }
 
@@ -199,7 +199,7 @@ func TestCheckWhileTyping(t *testing.T) {
 	if a := h.browser().post("/recover/password/check", "password", "alice"); a.StatusCode != http.StatusNoContent || a.body != "" {
 		t.Errorf("told a stranger: %d %q", a.StatusCode, a.body)
 	}
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=reset")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done")
 }
 
 // R14, R34: whoever is locked out by guesses may keep the password.
@@ -208,7 +208,7 @@ func TestUnlock(t *testing.T) {
 	h.people.change("alice", func(a *account.Account) { a.Status, a.Reason = account.Locked, account.ReasonTooManyTries })
 	b := h.browser()
 	b.proven("alice", "return", "/app").has(t, `action="/recover/unlock"`)
-	b.leads(b.post("/recover/unlock"), "/recover/done?purpose=unlock&return=%2Fapp").is(t, http.StatusSeeOther)
+	b.leads(b.post("/recover/unlock"), "/recover/done?return=%2Fapp").is(t, http.StatusSeeOther)
 	b.get("/login").has(t, "Votre compte est débloqué", `value="alice"`)
 	if h.people.changes() != 0 || h.people.unlocked != 1 {
 		t.Errorf("%d passwords set, unlocked %d times", h.people.changes(), h.people.unlocked)
@@ -249,8 +249,8 @@ func TestCharter(t *testing.T) {
 	b.leads(b.post("/activate", "username", "newby", "code", h.letter("activationcode", "newby")), "/recover/password").has(t, `name="charter"`, "https://univ.example/charte")
 	b.post("/recover/password", "password", chosen).is(t, http.StatusUnprocessableEntity).has(t, `aria-invalid="true"`)
 	b.post("/recover/password", "password", "alice", "charter", "yes").is(t, http.StatusUnprocessableEntity)
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate") // it was accepted before
-	<-h.mails                                                                                  // the notice
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done") // it was accepted before
+	<-h.mails                                                                 // the notice
 	b.proven("alice")
 	if page := b.get("/recover/password"); strings.Contains(page.body, "charter") {
 		t.Error("a reset asks for the charter")
@@ -312,7 +312,7 @@ func TestRescueAddressAtActivation(t *testing.T) {
 	if got := h.people.accounts["newby"].Contacts; len(got) != 1 || got[0].Value != "me@home.example" {
 		t.Errorf("on file: %v", got)
 	}
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done")
 
 	h.people.change("newby", func(a *account.Account) {
 		a.Contacts, a.Status, a.Reason = nil, account.Pending, account.ReasonNotActivated
@@ -380,7 +380,7 @@ func TestMobileAtActivation(t *testing.T) {
 	}
 	b.get("/recover/address").is(t, http.StatusOK).has(t, `type="email"`)
 	b.leads(b.post("/recover/address", "later", "yes"), "/recover/password").is(t, http.StatusOK)
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done")
 
 	h.portal.Recovery.Methods = h.portal.Recovery.Methods[:1]
 	for _, bad := range []account.ContactKind{"pigeon", account.Phone} {
@@ -435,7 +435,6 @@ func TestWording(t *testing.T) {
 	}
 	h.settled()
 	b.post("/recover/address", "later", "yes")
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=activate").has(t, "newby")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done").has(t, "newby")
 	b.get("/login").has(t, `value="newby"`).hasNot(t, `id="alert"`)
-	h.browser().get("/recover/done?purpose=activate").is(t, http.StatusOK).hasNot(t, "newby")
 }

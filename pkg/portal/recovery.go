@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/letters"
@@ -107,7 +108,9 @@ func (p *Portal) postIdentify(purpose recovery.Purpose) http.HandlerFunc {
 		case p.onlyCodes():
 			p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, &render.Alert{Key: render.AlertMissing, Field: "code"})
 		default:
-			p.begin(w, r, asked{Login: typed, Purpose: purpose, Return: local(r)})
+			p.begin(w, r, asked{Login: typed, Purpose: purpose, Return: local(r)}, func(status int, alert *render.Alert) {
+				p.showIdentify(w, r, status, purpose, typed, alert)
+			})
 		}
 	}
 }
@@ -139,20 +142,24 @@ func (p *Portal) postNumber(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	ask := asked{Login: r.PostFormValue("username"), Birth: r.PostFormValue("birth"), Name: r.PostFormValue("name"), Purpose: recovery.Identifier, Return: local(r)}
+	// A number is read from paper, in groups.
+	ask := asked{Login: strings.Join(strings.Fields(r.PostFormValue("username")), ""), Birth: r.PostFormValue("birth"), Name: r.PostFormValue("name"), Purpose: recovery.Identifier, Return: local(r)}
 	// Where that is all that is asked it is answered now; everywhere else, and
 	// whatever was wrong, a message leaves, if somebody is there.
 	reply := recovery.Reply{Method: by.Name(), Login: ask.Login, Code: ask.Birth, Name: ask.Name}
-	p.answer(w, r, reply, func(int, *render.Alert) { p.begin(w, r, ask) })
+	p.answer(w, r, reply, func(int, *render.Alert) {
+		p.begin(w, r, ask, func(status int, alert *render.Alert) { p.showNumber(w, r, status, alert) })
+	})
 }
 
 // begin starts an attempt and shows what to do next: the same for everybody.
-func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked) {
+// again shows the page that they come from to those who must wait.
+func (p *Portal) begin(w http.ResponseWriter, r *http.Request, ask asked, again func(int, *render.Alert)) {
 	begun, err := p.start(r, ask)
 	var slow *recovery.SlowDown
 	switch {
 	case errors.As(err, &slow):
-		p.showIdentify(w, r, http.StatusTooManyRequests, ask.Purpose, ask.Login, p.slowDown(slow))
+		again(http.StatusTooManyRequests, p.wait(render.AlertAskedOften, slow))
 		return
 	case err != nil:
 		p.noProof(w, r, err)
@@ -212,22 +219,27 @@ func (p *Portal) showSent(w http.ResponseWriter, r *http.Request, status int, as
 
 func (p *Portal) postSent(w http.ResponseWriter, r *http.Request) {
 	ask, ok := p.asked(r)
-	if !ok {
+	typed := r.PostFormValue("code")
+	switch {
+	case !ok && typed != "": // the browser forgot whose it is
+		p.showCode(w, r, http.StatusBadRequest, "", &render.Alert{Key: render.AlertMissing, Field: "username"})
+		return
+	case !ok:
 		p.to(w, r, "/recover")
 		return
 	}
-	typed := r.PostFormValue("code")
 	if render.SwitchesLanguage(r) {
 		p.showSent(w, r, http.StatusOK, ask, typed, nil)
 		return
 	}
 	method := r.PostFormValue("method")
 	if r.PostFormValue("resend") != "" || method != "" {
-		ask.Resent = true
+		next := ask
+		next.Resent = true
 		if method != "" && !ask.More {
-			ask.Method = method
+			next.Method = method
 		}
-		p.begin(w, r, ask)
+		p.begin(w, r, next, func(status int, alert *render.Alert) { p.showSent(w, r, status, ask, typed, alert) })
 		return
 	}
 	if typed == "" {
@@ -254,8 +266,11 @@ func (p *Portal) code(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showCode(w http.ResponseWriter, r *http.Request, status int, who string, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Code{Username: who, Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(), By: p.by(r),
-		Frame: render.Frame{Step: 2, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
+	frame := render.Frame{Step: 2, Alert: alert, Return: local(r), Hidden: keepReturn(r)}
+	if p.by(r) == "" {
+		frame.Action = "/code" // it is shown by other pages too
+	}
+	p.Pages.Render(w, r, status, render.Code{Username: who, Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(), By: p.by(r), Frame: frame})
 }
 
 func (p *Portal) postCode(w http.ResponseWriter, r *http.Request) {
@@ -311,14 +326,16 @@ func (p *Portal) showLink(w http.ResponseWriter, r *http.Request, status int, al
 		p.to(w, r, "/recover/password")
 		return
 	}
-	frame := render.Frame{Step: 2, Return: seen.Return}
+	frame := render.Frame{Step: 2, Return: seen.Return, Alert: alert}
 	if seen.Fate == recovery.Open {
-		frame.Alert = alert
 		p.Pages.Render(w, r, status, render.Opened{Frame: frame, Purpose: render.Purpose(seen.Purpose), Code: seen.Code, ValidUntil: seen.Until})
 		return
 	}
 	frame.Step, frame.Hidden = 0, []render.Field{{Name: fieldAgain, Value: "yes"}}
-	p.Pages.Render(w, r, http.StatusGone, render.Expired{Frame: frame, Purpose: render.Purpose(or(seen.Purpose, recovery.Reset)), Fate: render.Fate(seen.Fate), At: seen.At, Handed: seen.Handed})
+	if status != http.StatusTooManyRequests {
+		frame.Alert, status = nil, http.StatusGone
+	}
+	p.Pages.Render(w, r, status, render.Expired{Frame: frame, Purpose: render.Purpose(or(seen.Purpose, recovery.Reset)), Fate: render.Fate(seen.Fate), At: seen.At, Handed: seen.Handed})
 }
 
 // fieldAgain asks for a new message in place of a link that has ended.
@@ -344,7 +361,9 @@ func (p *Portal) another(w http.ResponseWriter, r *http.Request) {
 	case seen.Login == "":
 		p.to(w, r, "/recover")
 	default:
-		p.begin(w, r, asked{Login: seen.Login, Purpose: seen.Purpose, Return: seen.Return, Resent: true})
+		p.begin(w, r, asked{Login: seen.Login, Purpose: seen.Purpose, Return: seen.Return, Resent: true}, func(status int, alert *render.Alert) {
+			p.showLink(w, r, status, alert)
+		})
 	}
 }
 
@@ -382,8 +401,11 @@ func (p *Portal) asked(r *http.Request) (ask asked, ok bool) {
 	return ask, ok
 }
 
-func (p *Portal) slowDown(s *recovery.SlowDown) *render.Alert {
-	return &render.Alert{Key: render.AlertSlowDown, At: p.now().Add(s.Wait), Links: []render.Link{{Key: render.LinkHelp, URL: "/help"}}}
+func (p *Portal) slowDown(s *recovery.SlowDown) *render.Alert { return p.wait(render.AlertSlowDown, s) }
+
+// wait says until when, and who is there meanwhile.
+func (p *Portal) wait(key render.AlertKey, s *recovery.SlowDown) *render.Alert {
+	return &render.Alert{Key: key, At: p.now().Add(s.Wait), Links: []render.Link{{Key: render.LinkHelp, URL: "/help"}}}
 }
 
 func refusedKey(reason string) string { return "password.refused." + reason }

@@ -240,7 +240,7 @@ func TestStepsTakenWhileActivating(t *testing.T) {
 	m := <-h.mails
 	h.settled()
 	b.leads(b.post("/recover/address", "code", inCode.FindString(m.Text)), "/recover/password").is(t, http.StatusOK)
-	b.leads(b.post("/recover/password", "password", chosen, "charter", "yes"), "/recover/done?purpose=activate").has(t, "newby", "m••••@h••••", "acceptée")
+	b.leads(b.post("/recover/password", "password", chosen, "charter", "yes"), "/recover/done").has(t, "newby", "m••••@h••••", "acceptée")
 	if got := d.of("newby").Attributes["info"]; !slices.Equal(got, []string{"loge:address=2026-09-15", "loge:charter=2026-09"}) {
 		t.Errorf("noted %q", got)
 	}
@@ -259,7 +259,7 @@ func TestAddressThatAnswered(t *testing.T) {
 	b.leads(b.signIn("alice"), "/login").has(t, `name="address"`)
 	b = h.browser()
 	b.proven("alice")
-	b.leads(b.post("/recover/password", "password", chosen), "/recover/done?purpose=reset")
+	b.leads(b.post("/recover/password", "password", chosen), "/recover/done")
 	if got := d.of("alice").Attributes["info"]; !slices.Equal(got, []string{"loge:address=2026-09-15"}) {
 		t.Errorf("noted %q", got)
 	}

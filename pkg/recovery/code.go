@@ -88,21 +88,16 @@ var (
 // perhaps: the last number of exactly CodeLen digits, since an identifier comes
 // before the code and longer numbers are something else; or the first CodeLen
 // digits with nothing but spaces, hyphens and dots between them. Letters that
-// look like digits are digits where nothing else was typed. Without a code it is
-// what digits there are.
+// look like digits are digits where nothing else was typed. Empty without a code.
 func Digits(text string) string {
 	text = norm.NFKC.String(text)
 	if digitsAlone.MatchString(text) {
 		text = likeDigits.Replace(text)
 	}
-	numbers := number.FindAllString(text, -1)
-	for _, digits := range slices.Backward(numbers) {
+	for _, digits := range slices.Backward(number.FindAllString(text, -1)) {
 		if len(digits) == CodeLen {
 			return digits
 		}
 	}
-	if apart := sixApart.FindString(text); apart != "" {
-		numbers = number.FindAllString(apart, -1)
-	}
-	return strings.Join(numbers, "")
+	return strings.Join(number.FindAllString(sixApart.FindString(text), -1), "")
 }

@@ -72,7 +72,7 @@ func TestDigitsOfAnything(t *testing.T) {
 		"906273 est votre code. Il expire à 8:48. @auth.example #906273":                             "906273",
 		"identifiant : 22401003, ou 450012. Tapez ce code :906273Le lien est valable jusqu’à 9 h 38": "906273",
 		"01 99 00 12 34 pour 906273": "906273",
-		"":                           "", "Moodle": "", "12345": "12345", "1234567": "123456",
+		"":                           "", "Moodle": "", "12345": "", "VE46-4GE2-D6Y2": "", "1234567": "123456",
 	} {
 		if got := recovery.Digits(typed); got != want {
 			t.Errorf("%q: %q, want %q", typed, got, want)

@@ -72,8 +72,10 @@ const (
 	AlertBadLogin       AlertKey = "bad_login"       // the same, where nobody activates an account
 	AlertMissing        AlertKey = "missing"         // a field was left empty
 	AlertSlowDown       AlertKey = "slow_down"       // too many failures: from At on
+	AlertAskedOften     AlertKey = "asked_often"     // too many messages asked for: another from At on
 	AlertUnavailable    AlertKey = "unavailable"     // the directory or the store does not answer: what was typed is kept
 	AlertBadCode        AlertKey = "bad_code"        // a code that is wrong or no longer valid
+	AlertNoCode         AlertKey = "no_code"         // what was typed is no code: mistyped
 	AlertWeakPassword   AlertKey = "weak_password"   // refused by the policy or the directory: Details says why
 	AlertStartAgain     AlertKey = "start_again"     // this way to prove has ended: begin a new one
 	AlertResent         AlertKey = "resent"          // a message was sent again
@@ -95,7 +97,7 @@ const (
 	AlertLateEnded    AlertKey = "late_ended"
 )
 
-var alertKeys = []AlertKey{AlertBadCredentials, AlertBadLogin, AlertMissing, AlertSlowDown, AlertUnavailable, AlertBadCode,
+var alertKeys = []AlertKey{AlertBadCredentials, AlertBadLogin, AlertMissing, AlertSlowDown, AlertAskedOften, AlertUnavailable, AlertBadCode, AlertNoCode,
 	AlertWeakPassword, AlertStartAgain, AlertResent, AlertOtherBrowser, AlertBadDeviceCode, AlertCharter, AlertBadAnswer, AlertBadAddress, AlertBadCountry, AlertBadNumber, AlertUnlocked,
 	AlertLateAnswered, AlertLateLent, AlertLateUsed, AlertLateReplaced, AlertLateExpired, AlertLateEnded}
 
@@ -409,7 +411,7 @@ type Address struct {
 	Frame
 	Kind       string
 	Typed      string
-	Sent       bool
+	SentTo     string // where a code went that is waited for; empty for none
 	Code       string
 	ValidUntil time.Time
 }

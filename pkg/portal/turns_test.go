@@ -1,0 +1,71 @@
+package portal_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// R33, R34: who asks too often stays on the page where they are, and the message
+// that has arrived is good.
+func TestAskedTooOften(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.begin("alice")
+	_, code := h.next()
+	h.settled()
+	for range 10 {
+		a := b.post("/recover/sent", "resend", "yes")
+		if a.StatusCode == http.StatusTooManyRequests {
+			a.has(t, "Trop de demandes de suite", `name="code"`, `name="resend"`)
+			for len(h.mails) > 0 {
+				_, code = h.next()
+			}
+			b.leads(b.post("/recover/sent", "code", code), "/recover/password").is(t, http.StatusOK)
+			return
+		}
+		h.settled()
+	}
+	t.Error("nothing was too often")
+}
+
+// Whoever lost the cookies on the way types the code all the same.
+func TestTheBrowserForgot(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.begin("alice")
+	_, code := h.next()
+	h.settled()
+	other := h.browser()
+	page := other.post("/recover/sent", "code", code).is(t, http.StatusBadRequest)
+	page.has(t, `action="/code"`, `value="`+code+`"`, `id="username" name="username" value="" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" aria-invalid="true"`)
+	other.leads(other.post("/code", "username", "alice", "code", code), "/recover/password").is(t, http.StatusOK)
+}
+
+// What is no code is said to be none, before it is called wrong.
+func TestMistypedCode(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.begin("alice")
+	for typed, said := range map[string]string{"12345": "pas un code entier", "VE46-4GE2-D6Y2": "pas un code entier", "000 000": "pas le bon"} {
+		b.post("/recover/sent", "code", typed).is(t, http.StatusBadRequest).has(t, said)
+	}
+}
+
+// The first device is told that the second one is done, and goes on from there;
+// so is whoever goes back in the browser.
+func TestDoneElsewhere(t *testing.T) {
+	h := open(t)
+	desk, phone := h.browser(), h.browser()
+	desk.begin("alice", "return", "/app")
+	link, code := h.next()
+	h.settled()
+	phone.leads(phone.get(link), "/recover/link")
+	phone.leads(phone.post("/recover/link"), "/recover/password")
+	phone.leads(phone.post("/recover/password", "password", chosen), "/recover/done?return=%2Fapp")
+	desk.post("/recover/sent", "code", code).is(t, http.StatusGone).has(t, "a déjà servi", `href="/login?return=%2Fapp"`)
+	phone.get("/recover/password").is(t, http.StatusGone).has(t, "Vous avez déjà choisi un mot de passe", `<a href="/login">`)
+	if a := h.browser().get("/recover/done"); strings.Contains(a.body, "activé") || a.Header.Get("Location") != "/login" {
+		t.Errorf("whoever has finished nothing is told %d %s", a.StatusCode, a.body)
+	}
+}
