@@ -10,7 +10,6 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
-	"github.com/loge-idp/loge/pkg/sms"
 )
 
 // ErrCannotFreeze says that this directory keeps nowhere which contacts must
@@ -56,11 +55,11 @@ func (d *Desk) freeze(ctx context.Context, id account.ID, contact account.Contac
 
 // among reports whether a contact is one of the channels that somebody typed: an
 // address, a number in any of the usual ways, or "@host".
-func among(c account.Contact, typed []string) bool {
+func (d *Desk) among(c account.Contact, typed []string) bool {
 	return slices.ContainsFunc(typed, func(channel string) bool {
 		if c.Kind == account.Phone {
-			number, err := sms.Plan{}.Mobile(channel)
-			return err == nil && number == c.Value
+			number, _ := d.mobile(channel)
+			return number == c.Value || same(squeeze(c.Value), squeeze(channel))
 		}
 		address, channel := strings.ToLower(c.Value), strings.ToLower(channel)
 		return address == channel || strings.HasPrefix(channel, "@") && strings.HasSuffix(address, channel)

@@ -27,6 +27,9 @@ type massJob struct {
 	Run  string `json:"r"`
 	Case Case   `json:"c"`
 	Do   string `json:"d"`
+	// Marked is set where the password had to be changed before the run: its
+	// owner was told.
+	Marked bool `json:"m,omitempty"`
 }
 
 const (
@@ -40,6 +43,7 @@ const (
 
 func runQueue(run string) string     { return "desk run " + run }
 func skippedQueue(run string) string { return "desk run " + run + " skipped" }
+func frozenQueue(run string) string  { return "desk run " + run + " frozen" }
 func runKey(run string) store.Key    { return store.Key{Tag: "desk-run-" + run, Name: "run"} }
 
 func (d *Desk) channels() *secret.Box { return d.Keys.Box("desk channels") }
@@ -82,7 +86,7 @@ func (d *Desk) each(ctx context.Context, c Case, do string, to []account.Account
 	for some := range slices.Chunk(to, at) {
 		var ops []store.Op
 		for _, a := range some {
-			j := massJob{Run: run, Case: Case{Operator: c.Operator, Account: a.ID, Address: c.Address}, Do: do}
+			j := massJob{Run: run, Case: Case{Operator: c.Operator, Account: a.ID, Address: c.Address}, Do: do, Marked: a.MustChange}
 			data, err := json.Marshal(j)
 			if err != nil {
 				return "", err
@@ -103,16 +107,34 @@ func (j massJob) id() string { return secret.Hash(j.Run + string(j.Case.Account)
 // Progress is how far a run is.
 type Progress struct {
 	Total, Left int
-	// Skipped are those of the accounts done with to which nothing was done:
-	// they or the rules have changed since, or they were written to enough.
-	Skipped int
+	// Skipped are those of the accounts done with to which nothing was done.
+	Skipped map[Skip]int
+	// Frozen are the contacts that a campaign froze.
+	Frozen int
 }
+
+// Skip is why nothing was done to an account. It is an error inside a job only.
+type Skip string
+
+// The reasons.
+const (
+	SkipState   Skip = "state"   // it, the operator or the rules have changed since
+	SkipAddress Skip = "address" // there is nowhere to write to
+	SkipAlready Skip = "already" // what was sent before is good still, or the password is to be changed already
+	SkipEnough  Skip = "enough"  // they were written to as often as is allowed
+)
+
+// Skips are all of them, in the order of a page.
+func Skips() []Skip { return []Skip{SkipAddress, SkipAlready, SkipEnough, SkipState} }
+
+func (s Skip) Error() string { return "operator: nothing to do: " + string(s) }
 
 // Progress reads how far a run of this operator's is. Errors: ErrGone, or one
 // that wraps store.ErrUnavailable.
 func (d *Desk) Progress(ctx context.Context, c Case, run string) (Progress, error) {
-	read, left, skipped := &store.Read{Key: runKey(run)}, &store.List{Queue: runQueue(run)}, &store.List{Queue: skippedQueue(run)}
-	if err := d.Store.Do(ctx, read, left, skipped); err != nil {
+	read, left := &store.Read{Key: runKey(run)}, &store.List{Queue: runQueue(run)}
+	skipped, frozen := &store.List{Queue: skippedQueue(run)}, &store.List{Queue: frozenQueue(run)}
+	if err := d.Store.Do(ctx, read, left, skipped, frozen); err != nil {
 		return Progress{}, err
 	}
 	var p Progress
@@ -122,12 +144,12 @@ func (d *Desk) Progress(ctx context.Context, c Case, run string) (Progress, erro
 	if _, err := fmt.Sscan(read.Fields[fieldTotal], &p.Total); err != nil {
 		return p, ErrGone
 	}
-	p.Left, p.Skipped = len(left.Entries), len(skipped.Entries)
+	p.Left, p.Frozen, p.Skipped = len(left.Entries), len(frozen.Entries), map[Skip]int{}
+	for _, entry := range skipped.Entries {
+		p.Skipped[Skip(entry.Value)]++
+	}
 	return p, nil
 }
-
-// errSkipped is that there was nothing to do to an account any more.
-var errSkipped = errors.New("operator: nothing to do")
 
 // mass does one account of a run. The rules are asked again: they, the operator
 // or the account may have changed since.
@@ -145,24 +167,41 @@ func (d *Desk) mass(ctx context.Context, job outbox.Job) error {
 		err = do(ctx, j, who)
 	}
 	done := []store.Op{&store.Drop{Queue: runQueue(j.Run), IDs: []string{j.id()}}}
-	denied := Denied("")
+	skip, denied := Skip(""), Denied("")
 	switch {
-	case errors.Is(err, errSkipped), errors.As(err, &denied):
-		done = append(done, &store.Push{Queue: skippedQueue(j.Run), ID: j.id(), After: runLife})
-	case err != nil:
+	case errors.As(err, &denied):
+		skip = SkipState
+	case err != nil && !errors.As(err, &skip):
 		return err
+	}
+	if skip != "" {
+		done = append(done, &store.Push{Queue: skippedQueue(j.Run), ID: j.id(), Value: string(skip), After: runLife})
 	}
 	return d.Store.Do(ctx, done...)
 }
 
 func (d *Desk) invite(ctx context.Context, j massJob, who account.Account) error {
 	if !who.MayActivate() {
-		return errSkipped // activated meanwhile
+		return SkipState
 	}
-	_, err := d.Recovery.Begin(ctx, recovery.Begin{Purpose: recovery.Activate, Login: who.Login, Language: who.Language,
+	usable, err := d.Recovery.Usable(ctx, who)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(usable.Contacts, d.reaches) {
+		return SkipAddress
+	}
+	events, err := d.Recovery.Events(ctx, who.ID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(events, func(e recovery.Event) bool { return e.Result == "sent" && e.Fate == recovery.Open }) {
+		return SkipAlready
+	}
+	_, err = d.Recovery.Begin(ctx, recovery.Begin{Purpose: recovery.Activate, Login: who.Login, Language: who.Language,
 		Source: "invite " + string(who.ID), Address: j.Case.Address})
-	if errors.Is(err, recovery.ErrSlowDown) { // they were written to enough
-		return errSkipped
+	if errors.Is(err, recovery.ErrSlowDown) {
+		return SkipEnough
 	}
 	if err == nil {
 		d.record(ctx, j.Case, massInvite, "ok")
@@ -173,7 +212,7 @@ func (d *Desk) invite(ctx context.Context, j massJob, who account.Account) error
 // force does a campaign to one account. The channels come first: what follows
 // must not be told there.
 func (d *Desk) force(ctx context.Context, j massJob, who account.Account) error {
-	frozen, err := d.freezeAmong(ctx, j.Run, who)
+	frozen, err := d.freezeAmong(ctx, j, who)
 	if err == nil {
 		err = d.renew(ctx, who)
 	}
@@ -185,6 +224,9 @@ func (d *Desk) force(ctx context.Context, j massJob, who account.Account) error 
 		return err
 	}
 	d.record(ctx, j.Case, massCampaign, "ok", slog.Int("frozen", frozen))
+	if j.Marked && frozen == 0 {
+		return SkipAlready
+	}
 	if who, err = d.Directory.Get(ctx, who.ID); err != nil {
 		return err
 	}
@@ -192,13 +234,13 @@ func (d *Desk) force(ctx context.Context, j massJob, who account.Account) error 
 }
 
 // freezeAmong freezes those contacts that are compromised by what the run says.
-func (d *Desk) freezeAmong(ctx context.Context, run string, who account.Account) (frozen int, err error) {
-	read := &store.Read{Key: runKey(run)}
+func (d *Desk) freezeAmong(ctx context.Context, j massJob, who account.Account) (frozen int, err error) {
+	read := &store.Read{Key: runKey(j.Run)}
 	if err := d.Store.Do(ctx, read); err != nil {
 		return 0, err
 	}
 	var compromised []string
-	plain, err := d.channels().Open(read.Fields[fieldFreeze], run)
+	plain, err := d.channels().Open(read.Fields[fieldFreeze], j.Run)
 	if err == nil {
 		err = json.Unmarshal(plain, &compromised)
 	}
@@ -206,13 +248,18 @@ func (d *Desk) freezeAmong(ctx context.Context, run string, who account.Account)
 		return 0, errors.Join(outbox.ErrGiveUp, err)
 	}
 	for _, contact := range who.Contacts {
-		if !among(contact, compromised) {
+		if contact.Frozen || !d.among(contact, compromised) {
 			continue
 		}
 		if err := d.freeze(ctx, who.ID, contact, true); err != nil {
 			return frozen, err
 		}
 		frozen++
+		d.record(ctx, j.Case, string(ActFreeze), "ok", slog.String("contact", mask(contact)))
+		note := &store.Push{Queue: frozenQueue(j.Run), ID: secret.Hash(j.id() + contact.Value)[:22], After: runLife}
+		if err := d.Store.Do(ctx, note); err != nil {
+			return frozen, err
+		}
 	}
 	return frozen, nil
 }

@@ -248,19 +248,18 @@ func (d *Desk) reaches(c account.Contact) bool {
 	if c.Frozen || c.Kind == account.Email {
 		return !c.Frozen
 	}
-	_, ok := d.mobile(c)
+	_, ok := d.mobile(c.Value)
 	return ok
 }
 
-func (d *Desk) mobile(c account.Contact) (string, bool) {
-	if d.SMS == nil {
-		return "", false
-	}
+// mobile reads a number by the site's own plan, and tells whether a message could
+// leave there now.
+func (d *Desk) mobile(written string) (number string, reached bool) {
 	if g, ok := d.SMS.(sms.Selective); ok {
-		return g.Usable(c.Value)
+		return g.Usable(written)
 	}
-	number, err := sms.Plan{}.Mobile(c.Value)
-	return number, err == nil
+	number, err := sms.Plan{}.Mobile(written)
+	return number, err == nil && d.SMS != nil
 }
 
 // code is derived, not stored: a copy of the store is worth nothing.
@@ -328,7 +327,7 @@ func (d *Desk) deliverCode(ctx context.Context, job outbox.Job) error {
 	if err != nil {
 		return errors.Join(outbox.ErrGiveUp, err)
 	}
-	number, _ := d.mobile(to)
+	number, _ := d.mobile(to.Value)
 	err = d.SMS.Send(ctx, sms.Message{ID: j.ID, To: number, Text: text, Account: who.ID})
 	if errors.Is(err, sms.ErrUncertain) || errors.Is(err, sms.ErrRefused) {
 		return errors.Join(outbox.ErrGiveUp, err)

@@ -149,7 +149,14 @@ type DeskPopulation struct{ Key, Label string }
 type DeskRun struct {
 	Frame
 	Total, Done int
-	Skipped     int // of those done, to which nothing was done
+	Skipped     []DeskSkipped // of those done
+	Frozen      int           // contacts
+}
+
+// DeskSkipped are those to which nothing was done, lists.skipped.<why>.
+type DeskSkipped struct {
+	Why string
+	N   int
 }
 
 // DeskLetters are the printings of an operator. It posts revoke, then sure: the

@@ -233,7 +233,7 @@ func deskSamples(alert func(render.Frame, render.Alert) render.Frame) []sample {
 		{"desk-code", render.DeskCode{Frame: plain, Name: "Élodie Lefèvre", Login: "elefevre", Code: "K7QM-2XDB-9RTH", QR: "<svg class=\"qr\"></svg>", Until: tuesday.Add(30 * time.Minute), Back: "/desk/person/a"}},
 		{"desk-denied", render.DeskDenied{Frame: plain, Why: "rank"}},
 		{"desk-lists", lists}, {"desk-lists-counted", counted}, {"desk-lists-wrong", wrong},
-		{"desk-run", render.DeskRun{Frame: plain, Total: 1200, Done: 480, Skipped: 3}}, {"desk-run-ended", render.DeskRun{Frame: plain, Total: 3, Done: 3}},
+		{"desk-run", render.DeskRun{Frame: plain, Total: 1200, Done: 480, Frozen: 7, Skipped: []render.DeskSkipped{{Why: "address", N: 3}, {Why: "already", N: 2}}}}, {"desk-run-ended", render.DeskRun{Frame: plain, Total: 3, Done: 3}},
 		{"desk-extensions", render.DeskExtensions{Frame: alert(plain, render.Alert{Key: render.AlertDeskGranted, Good: true}), Asked: []render.DeskExtension{
 			{Account: "a", URL: "/desk/person/a", Name: "Kahina Aït-Ouaret", Login: "kaitouaret", At: tuesday, Ends: tuesday.AddDate(0, 3, 0), Months: 6, Why: "Ma thèse."}}}},
 		{"desk-extensions-none", render.DeskExtensions{Frame: plain}},

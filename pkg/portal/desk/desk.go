@@ -111,6 +111,9 @@ func (p *Pages) Check() error {
 	for _, need := range operator.Needs() {
 		keys = append(keys, "request.need."+string(need))
 	}
+	for _, why := range operator.Skips() {
+		keys = append(keys, "lists.skipped."+string(why))
+	}
 	keys = append(keys, "mail.request.taken")
 	for _, told := range []string{"unlock", "decide", "vouch", "cancel", "end", "freeze", "thaw", "campaign", "extend", "refuse"} {
 		keys = append(keys, "mail.desk."+told)

@@ -85,7 +85,19 @@ func (m *marking) Search(ctx context.Context, q directory.Query, each func(accou
 	m.mu.Lock()
 	m.searches++
 	m.mu.Unlock()
-	return m.whole.Search(ctx, q, each)
+	return m.whole.Search(ctx, q, func(a account.Account) bool { return each(m.mark(a)) })
+}
+
+func (m *marking) Get(ctx context.Context, id account.ID) (account.Account, error) {
+	a, err := m.whole.Get(ctx, id)
+	return m.mark(a), err
+}
+
+func (m *marking) mark(a account.Account) account.Account {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a.MustChange = a.MustChange || m.marks[a.ID] > 0
+	return a
 }
 
 func (m *marking) Edit(_ context.Context, id account.ID, attribute string, from, to []string) error {

@@ -60,9 +60,21 @@ func (p *Pages) showLists(w http.ResponseWriter, r *http.Request, s *session.Ses
 // first column counts.
 func column(r *http.Request, field string) (out []string) {
 	for line := range strings.Lines(r.PostFormValue(field)) {
-		first := strings.FieldsFunc(line, func(c rune) bool { return c == ';' || c == ',' || unicode.IsSpace(c) })
+		first := strings.FieldsFunc(line, func(c rune) bool { return strings.ContainsRune(";,\"\ufeff", c) || unicode.IsSpace(c) })
 		if len(first) > 0 {
 			out = append(out, first[0])
+		}
+	}
+	return out
+}
+
+// channels are those that somebody typed, one on a line: there are spaces in
+// numbers.
+func channels(r *http.Request) (out []string) {
+	for line := range strings.Lines(r.PostFormValue("frozen")) {
+		first, _, _ := strings.Cut(line, ";")
+		if first = strings.Trim(first, "\" \t\r\n\ufeff"); first != "" {
+			out = append(out, first)
 		}
 	}
 	return out
@@ -142,7 +154,7 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, s *session.Session
 	var run string
 	var err error
 	if do == "force" {
-		run, err = p.Desk.Force(r.Context(), c, found, column(r, "frozen"))
+		run, err = p.Desk.Force(r.Context(), c, found, channels(r))
 	} else {
 		run, err = p.Desk.Invite(r.Context(), c, found)
 	}
@@ -168,6 +180,12 @@ func (p *Pages) run(w http.ResponseWriter, r *http.Request, s *session.Session) 
 	case err != nil:
 		p.failed(w, r, err)
 	default:
-		p.Pages.Render(w, r, http.StatusOK, render.DeskRun{Frame: render.Frame{NoDoors: true}, Total: progress.Total, Done: progress.Total - progress.Left, Skipped: progress.Skipped})
+		view := render.DeskRun{Frame: render.Frame{NoDoors: true}, Total: progress.Total, Done: progress.Total - progress.Left, Frozen: progress.Frozen}
+		for _, why := range operator.Skips() {
+			if n := progress.Skipped[why]; n > 0 {
+				view.Skipped = append(view.Skipped, render.DeskSkipped{Why: string(why), N: n})
+			}
+		}
+		p.Pages.Render(w, r, http.StatusOK, view)
 	}
 }

@@ -6,6 +6,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/operator"
 )
 
 // Who is not activated, of those within reach only, and the invitation to them.
@@ -37,9 +43,40 @@ func TestLists(t *testing.T) {
 		t.Fatalf("%d %s", run.StatusCode, run.body)
 	}
 	s.settled()
-	nadia.get(run.Header.Get("Location")).is(t, 200, "Fait\u00a0: 2 sur 2", "terminée")
+	nadia.get(run.Header.Get("Location")).is(t, 200, "Fait\u00a0: 2 sur 2", "terminée", "Sans adresse où écrire\u00a0: 2")
 	s.as("helene.roy").get(run.Header.Get("Location")).is(t, 404)
-	if got := strings.Count(s.log.String(), "action=desk.invite result=ok"); got != 2 {
+	if got := strings.Count(s.log.String(), "action=desk.invite result=ok"); got != 0 {
+		t.Errorf("%d were invited", got)
+	}
+}
+
+// Whoever is not activated is written to again, and not once more while what was
+// sent is good; who has no address is counted, so that a letter can be printed.
+func TestInviteTwice(t *testing.T) {
+	everybody := operator.Rules{{Name: "all", Who: account.Condition{Attribute: account.ValueLogin, In: []string{"u.admin"}}, Verbs: []operator.Verb{operator.Letters}}}
+	s := before(t, "university", issuer, everybody)
+	admin := s.as("u.admin")
+	invite := func() answer {
+		t.Helper()
+		run := admin.post("/desk/lists", "of", "all|", "do", "invite").is(t, 303)
+		s.settled()
+		return admin.get(run.Header.Get("Location"))
+	}
+	invite().is(t, 200, "Fait\u00a0: 3 sur 3", "Sans adresse où écrire\u00a0: 1")
+	invite().is(t, 200, "Fait\u00a0: 3 sur 3", "Sans adresse où écrire\u00a0: 1", "reste valable\u00a0: 2")
+	told := map[string]int{}
+	for len(s.mails) > 0 {
+		told[(<-s.mails).To]++
+	}
+	if want := map[string]int{"huong@example.com": 1, "zoe.mp@example.org": 1}; !cmp.Equal(told, want) {
+		t.Errorf("written to %v", told)
+	}
+	s.store.Advance(25 * time.Hour) // the links have expired
+	admin = s.as("u.admin")
+	if a := invite().is(t, 200); strings.Contains(a.body, "reste valable") {
+		t.Error(a.body)
+	}
+	if got := strings.Count(s.log.String(), "action=desk.invite result=ok"); got != 4 {
 		t.Errorf("%d were invited", got)
 	}
 }
@@ -81,7 +118,7 @@ func TestCampaignFreezes(t *testing.T) {
 	nadia.post("/desk/lists", append(fields, "do", "count")...).is(t, 200, `name="frozen"`)
 	run := nadia.post("/desk/lists", append(fields, "do", "force", "frozen", "LEGOFF@example.org;x\r\n@elsewhere.example\n06 39 98 01 08")...).is(t, 303)
 	s.settled()
-	nadia.get(run.Header.Get("Location")).is(t, 200, "Fait\u00a0: 4 sur 4", "<progress")
+	nadia.get(run.Header.Get("Location")).is(t, 200, "Fait\u00a0: 4 sur 4", "<progress", "Adresses gelées\u00a0: 2")
 	for login, want := range map[string]bool{"tom.legoff": true, "theo.legoff": true, "lea.dalmeida": false, "anne.legoff": false} {
 		if got := s.account(login).Contacts[0].Frozen; got != want { // anne.legoff is not among those who were meant
 			t.Errorf("%s: frozen %v", login, got)
@@ -94,8 +131,16 @@ func TestCampaignFreezes(t *testing.T) {
 	if !told["lea@example.org"] || told["legoff@example.org"] {
 		t.Errorf("told %v", told)
 	}
-	if log := s.log.String(); !strings.Contains(log, "frozen=1") || strings.Contains(strings.ToLower(log), "legoff@example.org") {
+	if log := s.log.String(); !strings.Contains(log, "frozen=1") || strings.Count(log, "action=desk.freeze result=ok") != 2 || strings.Contains(strings.ToLower(log), "legoff@example.org") {
 		t.Error("the audit is not right")
+	}
+
+	// A number is typed as people write it.
+	adult := nadia.post("/desk/lists", "logins", "karim.haddad", "do", "force", "frozen", "x@elsewhere.example\n06 39 98 01 08\n").is(t, 303)
+	s.settled()
+	nadia.get(adult.Header.Get("Location")).is(t, 200, "Adresses gelées\u00a0: 1")
+	if c := s.account("karim.haddad").Contacts; c[0].Frozen || !c[1].Frozen {
+		t.Errorf("%+v", c)
 	}
 
 	// What the rules do not allow any more when its turn comes is left aside.
@@ -106,7 +151,7 @@ func TestCampaignFreezes(t *testing.T) {
 	s.desk.Rules = rules(true, false)[:2]
 	s.again()
 	s.desk.Rules = rules(true, false)
-	nadia.get(again.Header.Get("Location")).is(t, 200, "Fait\u00a0: 4 sur 4", "Laissés de côté", "\u00a0: 4</p>")
+	nadia.get(again.Header.Get("Location")).is(t, 200, "Fait\u00a0: 4 sur 4", "vos droits ont changé\u00a0: 4</p>")
 }
 
 // A campaign marks the passwords of those who are meant and of nobody else,
@@ -141,9 +186,15 @@ func TestCampaign(t *testing.T) {
 	if m := s.next("lea@example.org"); !strings.Contains(m.Text, "nouveau mot de passe est demandé") || strings.Contains(m.Text, "en contact") {
 		t.Error(m.Text)
 	}
+	for len(s.mails) > 0 {
+		<-s.mails
+	}
 	again := nadia.post("/desk/lists", append(fields, "do", "force")...) // they are marked already
 	s.settled()
-	nadia.get(again.Header.Get("Location")).is(t, 200, "Fait\u00a0: 3 sur 3")
+	nadia.get(again.Header.Get("Location")).is(t, 200, "Fait\u00a0: 3 sur 3", "reste valable\u00a0: 3")
+	if len(s.mails) > 0 {
+		t.Errorf("%s is told twice", (<-s.mails).To)
+	}
 	if got := strings.Count(s.log.String(), "action=desk.campaign result=ok"); got != 6 {
 		t.Errorf("%d in the audit", got)
 	}
