@@ -108,8 +108,9 @@ type Writer interface {
 // password themselves, without the rights of an administrator and under all of
 // the directory's rules, on age and history for instance.
 type Changer interface {
-	// ChangePassword is ErrBadPassword when the old password is wrong, and a
-	// *Rejection when the new one is refused.
+	// ChangePassword is ErrBadPassword when the old password is wrong, a
+	// *Rejection when the new one is refused, and errors.ErrUnsupported where
+	// only an administrator changes passwords after all.
 	ChangePassword(ctx context.Context, a account.Account, old, chosen secret.String) error
 }
 

@@ -52,7 +52,7 @@ func (f *Flow) Complete(ctx context.Context, proof string, chosen secret.String,
 	if reasons := f.Policy.Check(chosen, password.ContextOf(p.account)); len(reasons) > 0 {
 		return ready, &Refused{texts(reasons)}
 	}
-	err = f.act(ctx, w, proof, act{name: "complete", notice: NoticeChanged, address: address, do: func() error { return f.change(ctx, w, chosen) }})
+	err = f.act(ctx, w, proof, act{name: "complete", notice: NoticeChanged, address: address, do: func() error { return f.change(ctx, w, secret.String{}, chosen) }})
 	var rejection *directory.Rejection
 	if errors.As(err, &rejection) {
 		return ready, refusedBy(rejection)
@@ -169,9 +169,18 @@ func changedKey(id account.ID) store.Key {
 // finds fields then.
 func (f *Flow) Changed(id account.ID) *store.Read { return &store.Read{Key: changedKey(id)} }
 
-// change is the only place that gives an account a password.
-func (f *Flow) change(ctx context.Context, w whole, chosen secret.String) error {
-	if err := f.Directory.SetPassword(ctx, w.account.ID, chosen); err != nil {
+// change is the only place that gives an account a password: by its owner, where
+// the current one is at hand and the directory lets people change theirs, else by
+// an administrator.
+func (f *Flow) change(ctx context.Context, w whole, current, chosen secret.String) error {
+	err := errors.ErrUnsupported
+	if d, ok := f.Directory.(directory.Changer); ok && !current.Empty() {
+		err = d.ChangePassword(ctx, w.account, current, chosen)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = f.Directory.SetPassword(ctx, w.account.ID, chosen)
+	}
+	if err != nil {
 		// An answer that was lost says nothing: the password may have changed.
 		if !errors.Is(err, directory.ErrUnavailable) || f.Directory.Authenticate(ctx, w.account, chosen) != nil {
 			return fmt.Errorf("set the password: %w", err)

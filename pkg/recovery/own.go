@@ -18,25 +18,38 @@ type Owner struct {
 	whole whole
 	proof string
 	same  func(secret.String) bool // the password that there is
+	// current is that password where the directory lets people in by it; it is
+	// empty where it is too old for that, or not at hand.
+	current secret.String
 }
 
 // Own proves by the current password whose account it is. A right password that
-// must be changed is right. Tries are the caller's to bound, by the budget of
-// the login form (R-AUTH-20). Errors: ErrWrong, a *State, or one that wraps
+// must be changed is right; an empty one is wrong, and nobody is asked
+// (R-AUTH-01). Tries are the caller's to bound, by the budget of the login form
+// (R-AUTH-20). Errors: ErrWrong, a *State, or one that wraps
 // directory.ErrUnavailable or store.ErrUnavailable.
 func (f *Flow) Own(ctx context.Context, who account.ID, current secret.String) (*Owner, error) {
+	if current.Empty() {
+		return nil, ErrWrong
+	}
 	a, err := f.welcome(ctx, who)
 	if err != nil {
 		return nil, err
 	}
 	switch err := f.Directory.Authenticate(ctx, a, current); {
-	case err == nil, errors.Is(err, directory.ErrMustChange):
+	case err == nil:
+		o, err := f.own(ctx, a, current.Equal)
+		if err == nil {
+			o.current = current
+		}
+		return o, err
+	case errors.Is(err, directory.ErrMustChange):
+		return f.own(ctx, a, current.Equal)
 	case errors.Is(err, directory.ErrBadPassword), errors.Is(err, directory.ErrLocked):
 		return nil, ErrWrong
 	default:
 		return nil, err
 	}
-	return f.own(ctx, a, current.Equal)
 }
 
 // Entered is Own for somebody who signed in a moment ago by the password that
@@ -70,9 +83,11 @@ func (f *Flow) own(ctx context.Context, a account.Account, same func(secret.Stri
 	return &Owner{whole: whole{proven{fields: record.Fields, key: record.Key, purpose: Reset, account: a}}, proof: text, same: same}, nil
 }
 
-// ChangeOwn gives the owner's account a new password. All sessions end but the
-// one that stays, named as by session.Manager.Under (R-SESS-05), and all
-// addresses are told (R36). Errors are those of Complete.
+// ChangeOwn gives the owner's account a new password, under all rules that the
+// directory has for who changes theirs. All sessions end but the one that stays,
+// named as by session.Manager.Under (R-SESS-05), and all addresses are told
+// (R36). Errors: those of Complete, and ErrWrong when the password was changed
+// elsewhere since Own.
 func (f *Flow) ChangeOwn(ctx context.Context, o *Owner, chosen secret.String, stays store.Key, address string) error {
 	if o.same(chosen) {
 		return &Refused{texts([]password.Reason{password.InHistory})}
@@ -81,12 +96,14 @@ func (f *Flow) ChangeOwn(ctx context.Context, o *Owner, chosen secret.String, st
 		return &Refused{texts(reasons)}
 	}
 	err := f.act(ctx, o.whole, o.proof, act{name: "change", notice: NoticeChanged, address: address, stays: stays,
-		do: func() error { return f.change(ctx, o.whole, chosen) }})
+		do: func() error { return f.change(ctx, o.whole, o.current, chosen) }})
 	var rejection *directory.Rejection
-	if errors.As(err, &rejection) {
+	switch {
+	case errors.As(err, &rejection):
 		return refusedBy(rejection)
-	}
-	if err != nil {
+	case errors.Is(err, directory.ErrBadPassword):
+		return ErrWrong
+	case err != nil:
 		return fmt.Errorf("recovery: own password: %w", err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package recovery_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/store"
 )
 
 // present is the password that everybody of known has.
@@ -111,5 +113,78 @@ func TestOwnNeedsAnAccountThatIsOpen(t *testing.T) {
 		if _, err := w.flow.Own(t.Context(), account.ID("id-"+login), secret.New(present)); !errors.Is(err, recovery.ErrState) {
 			t.Errorf("%s: %v", login, err)
 		}
+	}
+}
+
+// bySelf is a directory in which people change their password themselves.
+type bySelf struct {
+	known
+	outcome error
+	asked   int // how often an account was read
+	changed []string
+}
+
+func (d *bySelf) Get(ctx context.Context, id account.ID) (account.Account, error) {
+	d.asked++
+	return d.known.Get(ctx, id)
+}
+
+func (d *bySelf) ChangePassword(_ context.Context, a account.Account, old, chosen secret.String) error {
+	d.changed = append(d.changed, a.Login+" "+old.Reveal()+" "+chosen.Reveal())
+	return d.outcome
+}
+
+// Who gives the current password changes it under the rules of the directory for
+// that; an administrator does where people may not, or are not let in any more.
+func TestOwnPasswordIsChangedByItsOwner(t *testing.T) {
+	for name, c := range map[string]struct {
+		must    bool
+		outcome error
+		want    error
+		owner   bool // asks the directory
+		set     bool // an administrator does
+	}{
+		"by the owner":        {owner: true},
+		"by an administrator": {outcome: fmt.Errorf("a rule: %w", errors.ErrUnsupported), owner: true, set: true},
+		"too old to sign in":  {must: true, set: true},
+		"changed in between":  {outcome: directory.ErrBadPassword, want: recovery.ErrWrong, owner: true},
+		"away":                {outcome: directory.ErrUnavailable, want: directory.ErrUnavailable, owner: true},
+		"refused":             {outcome: &directory.Rejection{Why: "in_history"}, want: &recovery.Refused{}, owner: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t)
+			d := &bySelf{known: known{w.people, c.must}, outcome: c.outcome}
+			w.flow.Directory = d
+			owner, err := w.flow.Own(t.Context(), "id-alice", secret.New(present))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = w.flow.ChangeOwn(t.Context(), owner, secret.New(good), store.Key{}, "")
+			var refused *recovery.Refused
+			if errors.As(c.want, &refused) {
+				if !errors.As(err, &refused) || !slices.Equal(refused.Reasons, []string{"in_history"}) {
+					t.Errorf("%v", err)
+				}
+			} else if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if asked := slices.Equal(d.changed, []string{"alice " + present + " " + good}); asked != c.owner {
+				t.Errorf("asked for %q", d.changed)
+			}
+			if set := len(w.people.set) == 1; set != c.set {
+				t.Errorf("set by an administrator: %v", w.people.set)
+			}
+			w.settled(t)
+		})
+	}
+}
+
+// R-AUTH-01: an empty password is wrong before the directory is asked anything.
+func TestOwnAsksNothingForAnEmptyPassword(t *testing.T) {
+	w := start(t)
+	d := &bySelf{known: known{people: w.people}}
+	w.flow.Directory = d
+	if _, err := w.flow.Own(t.Context(), "id-alice", secret.String{}); !errors.Is(err, recovery.ErrWrong) || d.asked != 0 {
+		t.Errorf("%v after %d questions", err, d.asked)
 	}
 }

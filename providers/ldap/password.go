@@ -51,6 +51,9 @@ func (d *dir) ChangePassword(ctx context.Context, a account.Account, old, chosen
 	if err := acceptable(chosen); err != nil {
 		return err
 	}
+	if d.delegate != nil { // whose business a change is
+		return fmt.Errorf("ldap: delegated: %w", errors.ErrUnsupported)
+	}
 	ctx, cancel := deadline(ctx, 2*d.timeout) // a bind and a change
 	defer cancel()
 	c, err := d.dialer.open(ctx, forChanges, nil, nil)
@@ -66,7 +69,11 @@ func (d *dir) ChangePassword(ctx context.Context, a account.Account, old, chosen
 		return outcome
 	}
 	k := &desk{dir: d, conn: c, ctx: ctx, dn: a.Handle}
-	return passwordChanges[d.schema.PasswordChange](k, old.Reveal(), chosen.Reveal())
+	err = passwordChanges[d.schema.PasswordChange](k, old.Reveal(), chosen.Reveal())
+	if goldap.IsErrorWithCode(err, goldap.LDAPResultInsufficientAccessRights) { // by the server's own rules
+		return fmt.Errorf("ldap: %w: %w", errors.ErrUnsupported, err)
+	}
+	return err
 }
 
 // acceptable reports what no server need be asked about.

@@ -246,6 +246,10 @@ esac
 			if err != nil {
 				t.Fatal(err)
 			}
+			// People change nothing there by themselves, whatever the server would let them.
+			if err := d.(directory.Changer).ChangePassword(t.Context(), a, secret.New("Valmont-elefevre-2026"), secret.New("a good one")); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("by themselves: %v", err)
+			}
 			for password, want := range map[string]error{
 				"a good one":         nil,
 				"in the history":     &directory.Rejection{Why: "in_history"},

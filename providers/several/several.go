@@ -236,7 +236,7 @@ func (j joined) ChangePassword(ctx context.Context, a account.Account, old, chos
 	}
 	c, ok := m.Directory.(directory.Changer)
 	if !ok {
-		return fmt.Errorf("several: in the directory %s nobody changes a password alone", m.Name)
+		return fmt.Errorf("%s: %w", m.Name, errors.ErrUnsupported)
 	}
 	a.ID = own
 	return c.ChangePassword(ctx, a, old, chosen)
