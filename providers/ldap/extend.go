@@ -50,11 +50,11 @@ func (d *dir) Extend(ctx context.Context, id account.ID, from, until account.Dat
 // of another state, it is now, from the day after that end on.
 func putOffSupann(e entry, now standing, until account.Date) (out []exchange) {
 	const grace = compte + "A:SupannSursis"
-	for _, old := range e.all("supannRessourceEtatDate") {
+	for _, old := range supannDates(e) {
 		cut := strings.LastIndexByte(old, ':')
 		end, err := account.ParseDate(old[cut+1:])
 		open := cut+1 == len(old) // of a grace that has a begin only
-		if !hasLabel(old, compte) || err != nil && !open || !end.IsZero() && !end.Before(until) {
+		if err != nil && !open || !end.IsZero() && !end.Before(until) {
 			continue
 		}
 		begun := old[:cut]

@@ -17,6 +17,7 @@ func TestExtend_R7(t *testing.T) {
 supannRessourceEtat: {MAIL}A:SupannActif
 supannRessourceEtat: {COMPTE}A:SupannSursis
 supannRessourceEtatDate: {MAIL}A:SupannActif:20260101:20261231
+supannRessourceEtatDate: {COMPTE}A:SupannActif:20250901:20260630
 supannRessourceEtatDate: {COMPTE}A:SupannSursis:20260701:20261231`)
 	d := open(t, config).(directory.Extender)
 	from, until := account.Date{Year: 2026, Month: 12, Day: 31}, account.Date{Year: 2027, Month: 6, Day: 30}
@@ -25,7 +26,7 @@ supannRessourceEtatDate: {COMPTE}A:SupannSursis:20260701:20261231`)
 	}
 	for attribute, want := range map[string][]string{
 		"supannRessourceEtat":     {"{COMPTE}A:SupannSursis", "{MAIL}A:SupannActif"},
-		"supannRessourceEtatDate": {"{COMPTE}A:SupannSursis:20260701:20270630", "{MAIL}A:SupannActif:20260101:20261231"},
+		"supannRessourceEtatDate": {"{COMPTE}A:SupannActif:20250901:20260630", "{COMPTE}A:SupannSursis:20260701:20270630", "{MAIL}A:SupannActif:20260101:20261231"},
 	} {
 		if diff := cmp.Diff(want, values(t, config, attribute)); diff != "" {
 			t.Errorf("%s: %s", attribute, diff)

@@ -67,18 +67,11 @@ func (k *desk) liftSUPANN(reason account.Reason, exchange func(attribute, old, n
 	const active = compte + "A:SupannActif"
 	today := k.dir.now().In(account.Place).Format("20060102")
 	for _, old := range k.entry.all("supannRessourceEtat") {
-		if hasLabel(old, compte) && supannState(old[len(compte):]).reason == reason {
+		if hasLabel(old, compte) && supannState(strings.TrimSpace(old[len(compte):])).reason == reason {
 			exchange("supannRessourceEtat", old, active)
 		}
 	}
-	for _, old := range k.entry.all("supannRessourceEtatDate") {
-		if !hasLabel(old, compte) {
-			continue
-		}
-		end := ""
-		if fields := strings.Split(old, ":"); len(fields) > 3 {
-			end = fields[3]
-		}
-		exchange("supannRessourceEtatDate", old, active+":"+today+":"+end)
+	for _, old := range supannDates(k.entry) {
+		exchange("supannRessourceEtatDate", old, active+":"+today+":"+dateFields(old)[3])
 	}
 }

@@ -21,9 +21,10 @@ func TestLift_R14(t *testing.T) {
 		"technical, SUPANN": {"supann", `
 supannRessourceEtat: {MAIL}S:SupannVerrouTechnique
 supannRessourceEtat: {COMPTE}S:SupannVerrouTechnique
+supannRessourceEtatDate: {COMPTE}A:SupannActif:20250901:20270930
 supannRessourceEtatDate: {COMPTE}S:SupannVerrouTechnique:20260612:20270930`, account.ReasonSecurity, map[string][]string{
 			"supannRessourceEtat":     {"{COMPTE}A:SupannActif", "{MAIL}S:SupannVerrouTechnique"},
-			"supannRessourceEtatDate": {"{COMPTE}A:SupannActif:20260915:20270930"},
+			"supannRessourceEtatDate": {"{COMPTE}A:SupannActif:20250901:20270930", "{COMPTE}A:SupannActif:20260915:20270930"},
 		}},
 		"administrative, SUPANN": {"supann", `
 supannRessourceEtat: {COMPTE}S:SupannVerrouAdministratif`, account.ReasonAdministrative,

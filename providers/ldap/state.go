@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ var sources = map[string]source{
 	"supann":           {[]string{"supannRessourceEtat", "supannRessourceEtatDate"}, judgeSupann, putOffSupann},
 	"ent":              {[]string{"ESCOPersonEtatCompte"}, judgeENT, nil},
 	"schac":            {[]string{"schacExpiryDate"}, judgeSchac, putOffSchac},
-	"ppolicy":          {[]string{"pwdAccountLockedTime", "pwdEndTime"}, judgePPolicy, putOffPPolicy},
+	"ppolicy":          {[]string{"pwdAccountLockedTime", "pwdStartTime", "pwdEndTime"}, judgePPolicy, putOffPPolicy},
 	"active-directory": {[]string{"userAccountControl", "msDS-User-Account-Control-Computed", "lockoutTime", "accountExpires"}, judgeAD, putOffAD},
 	"389ds":            {[]string{"nsAccountLock", "accountUnlockTime"}, judge389, nil},
 }
@@ -109,24 +110,23 @@ const compte = "{COMPTE}"
 // 2020; the dates are begin and end of that very state).
 func judgeSupann(e entry, t terms) (standing, bool) {
 	states := e.labelled("supannRessourceEtat", compte)
-	dates := e.labelled("supannRessourceEtatDate", compte)
-	if len(states) == 0 && len(dates) == 0 {
+	dates := supannDates(e)
+	switch {
+	case slices.ContainsFunc(e.all("supannRessourceEtat"), func(v string) bool { return !strings.HasPrefix(v, "{") }):
+		return unknown, true // of whatever it is the state
+	case len(states) == 0 && len(dates) == 0:
 		return standing{}, false
-	}
-	if len(states) > 1 || len(dates) > 1 {
+	case len(states) > 1, len(dates) > 1:
 		return unknown, true
 	}
 	var state string
 	var fields []string // of the date value
 	if len(dates) == 1 {
-		fields = append(strings.Split(dates[0], ":"), "", "", "", "")[:4]
+		fields = dateFields(dates[0])
 		state = strings.TrimSuffix(fields[0]+":"+fields[1], ":")
 	}
 	if len(states) == 1 {
-		if !strings.EqualFold(states[0], state) {
-			fields = nil // dates of another state say nothing about this one
-		}
-		state = states[0]
+		state = strings.TrimSpace(states[0])
 	}
 	s := supannState(state)
 	if fields == nil {
@@ -153,6 +153,36 @@ func judgeSupann(e entry, t terms) (standing, bool) {
 		s = t.ending(s, end.Last(), t.grace)
 	}
 	return s, true
+}
+
+// supannDates are the values of supannRessourceEtatDate that are of the state in
+// which the account is: an entry may keep those of former states, and dates of
+// another state say nothing about this one. Of several the one that began last
+// holds, so that there are two only where nobody can tell.
+func supannDates(e entry) (out []string) {
+	states, begun := e.labelled("supannRessourceEtat", compte), ""
+	for _, v := range e.all("supannRessourceEtatDate") {
+		if !hasLabel(v, compte) {
+			continue
+		}
+		fields := dateFields(v)
+		if len(states) == 1 && !strings.EqualFold(strings.TrimSpace(states[0]), strings.TrimSuffix(fields[0]+":"+fields[1], ":")) {
+			continue
+		}
+		switch begin := fields[2]; {
+		case len(out) == 0, begin > begun:
+			out, begun = []string{v}, begin
+		case begin == begun:
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// dateFields are the state, sub-state, begin and end of a value of
+// supannRessourceEtatDate.
+func dateFields(value string) []string {
+	return append(strings.Split(strings.TrimSpace(value[len(compte):]), ":"), "", "", "", "")[:4]
 }
 
 // supannDay reads a date of SUPANN, which may have a time; zero where there is none.
@@ -227,10 +257,19 @@ const lockedForEver = "000001010000Z"
 // judgePPolicy reads the operational attributes of the password policy. The
 // server keeps pwdAccountLockedTime after the lock has run out, so how long it
 // lasts must be known here too.
-// How many months a grace may be does not count for pwdEndTime: from then on the
-// server itself lets nobody in (section 5.3.10).
+// Before pwdStartTime and from pwdEndTime on the server itself lets nobody in
+// (sections 5.3.9 and 5.3.10): no new password and no grace changes that.
 func judgePPolicy(e entry, t terms) (standing, bool) {
-	since, end := e.first("pwdAccountLockedTime"), e.first("pwdEndTime")
+	since, start, end := e.first("pwdAccountLockedTime"), e.first("pwdStartTime"), e.first("pwdEndTime")
+	if start != "" {
+		at, err := generalizedTime(start)
+		switch {
+		case err != nil:
+			return unknown, true
+		case t.now.Before(at):
+			return standing{status: account.Locked, reason: account.ReasonAdministrative, ends: at}, true
+		}
+	}
 	if end != "" {
 		at, err := generalizedTime(end)
 		if err != nil {

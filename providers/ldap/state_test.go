@@ -104,6 +104,8 @@ func TestStates_R10_R11_R16(t *testing.T) {
 		{"supann", supann, "", account.Disabled, account.ReasonUnknownState, time.Time{}},
 		{"supann", supann + "A\n" + supann + "I", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::demain", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
+		{"supann", "supannRessourceEtat: A:SupannActif", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
+		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif:20250901:20261231" + dated + "A:SupannActif:20250901:20270831", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
 		// R11: to the last second of the day in Paris
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20261231", "2026-12-31T23:59:59+01:00", account.Active, "", endOf2026},
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20261231", "2027-01-01T00:00:00+01:00", account.Disabled, account.ReasonExpired, endOf2026},
@@ -112,11 +114,18 @@ func TestStates_R10_R11_R16(t *testing.T) {
 		{"supann", supann + "A:SupannSursis" + dated + "A:SupannSursis:20250901:20260831", "", account.Disabled, account.ReasonExpired, at("2026-08-31T21:59:59Z")},
 		// dates of another state, and dates alone
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannSursis::20260101", "", account.Active, "", time.Time{}},
+		{"supann", supann + "A:SupannActif" + dated + "I:SupannPrecree:20250701:20250831" + dated + "A:SupannActif:20250901:20261231", "", account.Active, "", endOf2026},
+		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif:20250901:20260831" + dated + "A:SupannActif:20260901:20261231", "", account.Active, "", endOf2026},
+		{"supann", supann + " A:SupannActif", "", account.Active, "", time.Time{}},
+		{"supann", dated + "A:SupannActif:20250901:20260630" + dated + "A:SupannSursis:20260701:20261231", "", account.Grace, account.ReasonDeparture, endOf2026},
 		{"supann", dated + "A:SupannSursis:20260701:20261231", "", account.Grace, account.ReasonDeparture, endOf2026},
 		// the severer of two sources, the earlier of two ends
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20270930\npwdEndTime: 20261231230000Z", "", account.Active, "", endOf2026},
 		{"supann", supann + "A:SupannActif" + dated + "A:SupannActif::20261231\npwdEndTime: 20270930220000Z", "", account.Active, "", endOf2026},
 		{"supann", supann + "A:SupannActif\npwdEndTime: 20260914220000Z", "", account.Disabled, account.ReasonExpired, at("2026-09-14T21:59:59Z")},
+		{"supann", supann + "A:SupannActif\npwdStartTime: 20260915080001Z", "", account.Locked, account.ReasonAdministrative, fixtures.Clock.Add(time.Second)},
+		{"supann", supann + "A:SupannActif\npwdStartTime: 20260915080000Z", "", account.Active, "", time.Time{}},
+		{"supann", supann + "A:SupannActif\npwdStartTime: soon", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
 		{"supann", supann + "A:SupannActif\npwdEndTime: soon", "", account.Disabled, account.ReasonUnknownState, time.Time{}},
 		{"supann", supann + "A:SupannActif\npwdEndTime: 20261231230000Z\npwdAccountLockedTime: 20260915075900Z", "", account.Locked, account.ReasonTooManyTries, time.Time{}},
 		{"supann", supann + "A:SupannActif\npwdAccountLockedTime: 20260915075900Z", "", account.Locked, account.ReasonTooManyTries, time.Time{}},

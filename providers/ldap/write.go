@@ -116,10 +116,8 @@ func (k *desk) activation() *goldap.ModifyRequest {
 				}
 			}
 			today := k.dir.now().In(account.Place).Format("20060102")
-			for _, old := range k.entry.all("supannRessourceEtatDate") {
-				if hasLabel(old, compte) {
-					exchange("supannRessourceEtatDate", old, active+":"+today+":")
-				}
+			for _, old := range supannDates(k.entry) {
+				exchange("supannRessourceEtatDate", old, active+":"+today+":")
 			}
 		case "ent":
 			if old := k.entry.first("ESCOPersonEtatCompte"); old != "" {
