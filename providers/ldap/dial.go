@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/secret"
@@ -259,37 +260,64 @@ func (c *socket) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// alone runs an operation on a connection that nobody else uses, and ends the
-// connection with ctx.
-func alone[T any](ctx context.Context, c *conn, operation func() (T, error)) (T, error) {
-	stop := context.AfterFunc(ctx, func() { c.raw.Close() })
+// stay runs an operation to its end, and closes its connection when the deadline
+// of ctx or patience is over. That the caller leaves before is not noticed: to
+// have somebody else wait for the answer costs a tenth of a login.
+func stay[T any](ctx context.Context, c *conn, p patience, operation func() (T, error)) (T, error) {
+	var none T
+	var silent atomic.Bool
+	until, _ := ctx.Deadline()
+	end := time.AfterFunc(time.Until(until), func() { c.raw.Close() })
+	if p.half > 0 {
+		half := time.AfterFunc(p.half, func() {
+			if p.over() {
+				silent.Store(true)
+				c.raw.Close()
+			}
+		})
+		defer half.Stop()
+	}
 	value, err := operation()
-	if !stop() { // it has been closed, or will be in a moment
-		var none T
+	switch {
+	case !end.Stop():
+		<-ctx.Done()
 		return none, context.Cause(ctx)
+	case err != nil && silent.Load():
+		return none, errNoAnswer
 	}
 	return value, err
 }
 
-// await runs an operation on a connection that others may share, and waits for
-// it no longer than ctx. An operation that is still outstanding then ends with
-// its connection.
-func await[T any](ctx context.Context, operation func() (T, error)) (T, error) {
+// await runs an operation, and waits for it no longer than ctx and patience. One
+// that is still outstanding then ends with its connection.
+func await[T any](ctx context.Context, p patience, operation func() (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
 	}
+	var none T
 	done := make(chan outcome, 1)
 	go func() {
 		value, err := operation()
 		done <- outcome{value, err}
 	}()
-	select {
-	case o := <-done:
-		return o.value, o.err
-	case <-ctx.Done():
-		var none T
-		return none, context.Cause(ctx)
+	var half <-chan time.Time
+	if p.half > 0 {
+		timer := time.NewTimer(p.half)
+		defer timer.Stop()
+		half = timer.C
+	}
+	for {
+		select {
+		case o := <-done:
+			return o.value, o.err
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		case <-half:
+			if p.over() {
+				return none, errNoAnswer
+			}
+		}
 	}
 }
 

@@ -139,8 +139,6 @@ func (d *dir) idFilter(id account.ID) (filter string, ok bool) {
 
 // one finds the one account that matches.
 func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
-	ctx, cancel := deadline(ctx, d.timeout)
-	defer cancel()
 	request := d.request(filter)
 	for range maxMerges {
 		result, err := d.searches.search(ctx, request)
@@ -275,8 +273,6 @@ func (d *dir) Authenticate(ctx context.Context, a account.Account, password secr
 	if !sendable(password.Reveal()) || a.Handle == "" {
 		return fmt.Errorf("ldap: %w", directory.ErrBadPassword)
 	}
-	ctx, cancel := deadline(ctx, d.timeout)
-	defer cancel()
 	result, err := d.binds.bind(ctx, goldap.NewSimpleBindRequest(a.Handle, password.Reveal(),
 		[]goldap.Control{goldap.NewControlBeheraPasswordPolicy()}))
 	err = bindOutcome(result, err)

@@ -431,7 +431,16 @@ func TestCallerLeaves(t *testing.T) {
 	defer cancel()
 	_, err := d.Find(impatient, "elefevre")
 	unavailable(t, "impatient Find", err)
+	var left sync.WaitGroup // without a word of when
+	gone, leave := context.WithCancel(t.Context())
+	ops.take()
+	left.Go(func() { _, _ = d.Find(gone, "elefevre") })
+	for ops.take()["search"] == 0 {
+		runtime.Gosched()
+	}
+	leave()
 	server.Resume()
+	left.Wait()
 	ops.take()
 	if _, err := d.Find(t.Context(), "elefevre"); err != nil {
 		t.Error(err)

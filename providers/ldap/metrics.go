@@ -38,7 +38,7 @@ func (c *census) opened(t tie, n int) {
 // answer no longer than ctx, and counts it.
 func ask[T any](ctx context.Context, d *dialer, operation string, send func() (T, error)) (T, error) {
 	d.observe(operation)
-	value, err := await(ctx, send)
+	value, err := await(ctx, patience{}, send)
 	d.census.answered(operation, err)
 	return value, err
 }

@@ -104,24 +104,27 @@ func (c *conn) retire() {
 // and is dead, a new one, one to another server.
 const tries = 3
 
-// share ends the first of the tries when half of the time is over and the
-// connection has answered nobody meanwhile: one that was kept may have been
+// patience is what the first of the tries has: half of the time, unless the
+// connection answers somebody meanwhile. One that was kept may have been
 // forgotten on the way without a word, and an address that accepts a connection
 // need not answer. One that answers others is only slow, and so is one inside
-// this process.
-func (d *dialer) share(ctx context.Context, c *conn, try int, kept bool) (context.Context, context.CancelFunc) {
-	if try > 1 || c.at.server.name == embedded || !kept && !d.hasChoice() {
-		return ctx, func() {}
-	}
-	attempt, cancel := context.WithCancelCause(ctx)
-	before := c.answers.Load()
-	half := time.AfterFunc(d.timeout/2, func() {
-		if c.answers.Load() == before {
-			cancel(errNoAnswer)
-		}
-	})
-	return attempt, func() { half.Stop(); cancel(nil) }
+// this process. The zero patience lasts as long as there is time.
+type patience struct {
+	conn   *conn
+	half   time.Duration
+	before int64 // what it had answered
 }
+
+func (d *dialer) patience(c *conn, try int, kept bool) patience {
+	if try > 1 || c.at.server.name == embedded || !kept && !d.hasChoice() {
+		return patience{}
+	}
+	return patience{c, d.timeout / 2, c.answers.Load()}
+}
+
+// over reports, when half of the time has gone by, whether the rest is for
+// another connection.
+func (p patience) over() bool { return p.conn.answers.Load() == p.before }
 
 // again reports whether an operation that a connection failed is tried on
 // another one.
@@ -139,6 +142,9 @@ type gate struct {
 func newGate(slots int) gate { return gate{slots: make(chan struct{}, slots)} }
 
 func (g *gate) enter(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case g.slots <- struct{}{}:
 		return nil
@@ -187,6 +193,9 @@ func newShared(d *dialer, as credentials, size int) *shared {
 // search does one search, on another connection when one fails it. That a kept
 // one was cut says nothing of its server.
 func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*goldap.SearchResult, error) {
+	_, hurried := ctx.Deadline() // may be sooner than ours, and is not the connection's fault
+	ctx, cancel := deadline(ctx, p.dialer.timeout)
+	defer cancel()
 	if err := p.gate.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -198,13 +207,18 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 		if err != nil {
 			return nil, err
 		}
-		attempt, cancel := p.dialer.share(ctx, c, try, kept)
-		result, err := ask(attempt, p.dialer, "search", func() (*goldap.SearchResult, error) {
+		p.dialer.observe("search")
+		send := func() (*goldap.SearchResult, error) {
 			defer c.leave()
 			return c.Search(request)
-		})
-		silent := attempt.Err() != nil
-		cancel()
+		}
+		var result *goldap.SearchResult
+		if patience := p.dialer.patience(c, try, kept); hurried {
+			result, err = await(ctx, patience, send)
+		} else {
+			result, err = stay(ctx, c, patience, send)
+		}
+		p.dialer.census.answered("search", err)
 		switch {
 		case err == nil, isAnswer(err):
 			c.answered()
@@ -213,7 +227,7 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 			return nil, err
 		}
 		c.retire()
-		if !kept || silent {
+		if !kept || errors.Is(err, errNoAnswer) {
 			c.at.fail(p.dialer.now())
 			failed = c.at
 		}
@@ -277,6 +291,8 @@ func newExclusive(d *dialer, size int) *exclusive {
 
 // bind does one bind, on another connection when one fails it.
 func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest) (*goldap.SimpleBindResult, error) {
+	ctx, cancel := deadline(ctx, p.dialer.timeout)
+	defer cancel()
 	if err := p.gate.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -298,11 +314,8 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 				return nil, err
 			}
 		}
-		attempt, cancel := p.dialer.share(ctx, c, try, kept)
 		p.dialer.observe("bind")
-		result, err := alone(attempt, c, func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
-		silent := attempt.Err() != nil
-		cancel()
+		result, err := stay(ctx, c, p.dialer.patience(c, try, kept), func() (*goldap.SimpleBindResult, error) { return c.SimpleBind(request) })
 		p.dialer.census.answered("bind", err)
 		if err == nil || isAnswer(err) {
 			c.answered()
@@ -313,7 +326,7 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 		if callerLeft(ctx) {
 			return nil, err
 		}
-		if !kept || silent {
+		if !kept || errors.Is(err, errNoAnswer) {
 			c.at.fail(p.dialer.now())
 			failed = c.at
 		}
