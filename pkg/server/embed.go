@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -28,6 +29,9 @@ type Parts struct {
 	Store plugin.Config[store.Store, struct{}]
 	// Protocols are those spoken, by any name.
 	Protocols map[string]Protocol
+	// Templates lie over the shipped pages and words, as render.Config.Layers
+	// says; none when nil.
+	Templates fs.FS
 	// Keys are made for as long as the process lasts when they are nil.
 	Keys *Keys
 	// Logger is slog.Default when it is nil.
@@ -57,6 +61,9 @@ func Embed(ctx context.Context, p Parts) (*Server, error) {
 			"given": func() plugin.Config[directory.Directory, directory.Env] { return &people{p.People} }},
 		Stores:    plugin.Set[store.Store, struct{}]{"given": func() plugin.Config[store.Store, struct{}] { return p.Store }},
 		Protocols: plugin.Set[sso.Protocol, sso.Env]{},
+	}
+	if p.Templates != nil {
+		plugins.Templates = []fs.FS{p.Templates}
 	}
 	for name, protocol := range p.Protocols {
 		config.Protocols[name] = plugin.Section(`{}`)
