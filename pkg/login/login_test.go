@@ -407,6 +407,22 @@ func TestFlood_RAUTH16(t *testing.T) {
 	w.want("the owner elsewhere", b.try(b.get("/app"), "alice", "right"), "in as alice")
 }
 
+// R33: right passwords count for no network, wrong ones do.
+func TestCampusBehindOneAddress_R33(t *testing.T) {
+	w := open(t)
+	w.flow.Limits.Source.Limit = 3
+	for range 10 {
+		b := w.browser()
+		w.want("one of a campus", b.try(b.get("/app"), "alice", "right"), "in as alice")
+	}
+	for range 3 {
+		b := w.browser()
+		w.want("a guess", b.try(b.get("/app"), "nobody", "wrong"), "failure=rejected")
+	}
+	b := w.browser()
+	w.want("after the guesses", b.try(b.get("/app"), "alice", "right"), "failure=rejected")
+}
+
 // F-LDAP-01: a try at which nobody looked at the password counts for nothing.
 func TestUnavailableIsNoTry_FLDAP01(t *testing.T) {
 	w := open(t)

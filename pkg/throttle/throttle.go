@@ -44,6 +44,11 @@ func Back(hits ...*store.Hit) (ops []store.Op) {
 	return ops
 }
 
+// Back takes back one hit of the subject that was allowed.
+func (l Limiter) Back(subject string) *store.Hit {
+	return &store.Hit{Key: l.key(subject), Window: l.Window, Back: true}
+}
+
 // Forgive forgets the subject's events.
 func (l Limiter) Forgive(subject string) *store.Delete {
 	k := l.key(subject)
