@@ -85,6 +85,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	}
 	if mustChange || a.MustChange {
 		s.SetNote(noteMustChange, f.markOf(a.ID, c.Password))
+		noteExpiry(s, err)
 	}
 	f.entered(r, s)
 	s.With(f.remember(s, from.Party)...)

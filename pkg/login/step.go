@@ -1,9 +1,12 @@
 package login
 
 import (
+	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
 )
@@ -55,9 +58,30 @@ func MustChange(s *session.Session) bool {
 	return s.Note(noteMustChange) != "" || s.Account.MustChange
 }
 
+// noteExpired says of a password that must be changed that it is too old, and how
+// often it can still be given.
+const noteExpired = "expired"
+
+// noteExpiry notes what the answer of the directory says of that.
+func noteExpiry(s *session.Session, answer error) {
+	if why := new(directory.MustChange); errors.As(answer, &why) && why.Expired {
+		s.SetNote(noteExpired, strconv.Itoa(why.GraceLogins))
+	}
+}
+
+// Expired reports whether a password must be changed because it is too old, and
+// how often it can still be given before it is good for nothing; zero when the
+// directory does not say.
+func Expired(s *session.Session) (left int, expired bool) {
+	note := s.Note(noteExpired)
+	left, _ = strconv.Atoi(note) // we wrote it
+	return left, note != ""
+}
+
 // Changed notes that the password was changed in this session.
 func Changed(s *session.Session) {
 	s.SetNote(noteMustChange, "")
+	s.SetNote(noteExpired, "")
 	s.Account.MustChange = false // as it was read before
 }
 

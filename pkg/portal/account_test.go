@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -34,6 +35,37 @@ func (d expired) Authenticate(ctx context.Context, a account.Account, p secret.S
 		return err
 	}
 	return directory.ErrMustChange
+}
+
+// aged is a directory in which every password is too old, and is taken so often.
+type aged struct {
+	*people
+	left int
+}
+
+func (d aged) Authenticate(ctx context.Context, a account.Account, p secret.String) error {
+	if err := d.people.Authenticate(ctx, a, p); err != nil || d.changes() > 0 {
+		return err
+	}
+	return fmt.Errorf("bind: %w", &directory.MustChange{Expired: true, GraceLogins: d.left})
+}
+
+// Who must change the password is told whether it is too old, and how often it is
+// still good.
+func TestExpiredPassword(t *testing.T) {
+	for left, want := range map[int][2]string{
+		0: {"trop ancien", "encore accepté"},
+		2: {"trop ancien. Choisissez-en un autre pour continuer. Sans cela, il sera encore accepté 2 fois", "ne sert plus"},
+	} {
+		h := open(t)
+		h.portal.Recovery.Directory, h.portal.Login.Directory = aged{h.people, left}, aged{h.people, left}
+		h.steps(portal.Steps{})
+		b := h.browser()
+		page := b.leads(b.signIn("alice"), "/login").has(t, want[0])
+		page.hasNot(t, want[1])
+		b.post("/login/continue", "step", "password", "password", chosen, "state", page.state(t)).is(t, http.StatusOK).has(t, "Alice")
+		h.settled()
+	}
 }
 
 // A password that must be changed opens a page for that, and nothing else

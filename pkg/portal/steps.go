@@ -114,7 +114,8 @@ func (mustChange) Due(s *session.Session) bool { return login.MustChange(s) }
 
 func (p mustChange) Show(w http.ResponseWriter, r *http.Request, s *session.Session, form login.StepForm) {
 	frame := stepFrame(p, form)
-	p.showOwnPassword(w, r, statusOf(frame.Alert), s, render.NewPassword{Frame: frame, Must: true, Current: p.Login.JustTyped(s) == nil})
+	left, expired := login.Expired(s)
+	p.showOwnPassword(w, r, statusOf(frame.Alert), s, render.NewPassword{Frame: frame, Must: true, Expired: expired, Left: left, Current: p.Login.JustTyped(s) == nil})
 }
 
 func (p mustChange) Take(r *http.Request, s *session.Session) (any, error) {

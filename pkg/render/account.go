@@ -18,8 +18,10 @@ type NewPassword struct {
 	Login   string
 	Minimum int
 	Current bool
-	// Must is set when nothing else is open before.
-	Must bool
+	// Must is set when nothing else is open before, and Expired when that is
+	// because the present one is too old: it is taken Left times more.
+	Must, Expired bool
+	Left          int // 0: not known
 }
 
 // Sessions lists what is open. It posts end=<SID>, or end=others.

@@ -141,6 +141,7 @@ func samples() []sample {
 			Parts: []string{"password", "sessions", "apps", "events"}}},
 		{"account-password", render.NewPassword{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertWrongCurrent, Field: "current"}), Login: "elefevre", Minimum: 12, Current: true}},
 		{"account-password-must", render.NewPassword{Frame: moodle, Login: "elefevre", Minimum: 15, Must: true}},
+		{"account-password-expired", render.NewPassword{Frame: moodle, Login: "elefevre", Minimum: 12, Must: true, Expired: true, Left: 2}},
 		{"account-sessions", render.Sessions{Frame: render.Frame{NoDoors: true}, Open: []render.OpenSession{
 			{SID: "a", Device: "Firefox, Windows", Network: "192.0.2.0/24", Began: tuesday, Seen: tuesday, Current: true, Apps: []string{"Moodle", "Webmail"}},
 			{SID: "b", Network: "2001:db8:1:2::/64", Seen: tuesday.Add(-50 * time.Hour)}}}},
