@@ -65,6 +65,7 @@ type findings struct {
 	H1, Main, Fields, Buttons      int
 	Wide, WideEnlarged             []string // wider than the window, and at 200 % text
 	Unlabelled, Small, Undescribed []string
+	Unlinked                       []string // a field that is wrong and no link of the alert leads to, a link to nothing
 	Violations                     []string
 	Requests, Bytes                int
 }
@@ -93,6 +94,8 @@ const probe = `new Promise(done => requestAnimationFrame(() => requestAnimationF
 		Focused: document.activeElement.id,
 		Fields: all("input").length, Buttons: all("button, .button").length,
 		Undescribed: all("[aria-describedby]").filter(e => e.getAttribute("aria-describedby").split(" ").some(id => !document.getElementById(id))).map(name),
+		Unlinked: [...all("[aria-invalid]").filter(e => !document.querySelector(".alert a[href='#" + e.id + "']")),
+			...all("a[href^='#']").filter(e => !document.getElementById(e.hash.slice(1)))].map(name),
 	};
 	document.documentElement.style.fontSize = "200%";
 	done({...found, WideEnlarged: wide()});
@@ -109,7 +112,7 @@ func TestPagesInChromium(t *testing.T) {
 			for _, lang := range []string{"fr", "en"} {
 				f := look[findings](t, ctx, site+"/"+s.name+"?lang="+lang, 320, 640, probe)
 				found[lang] = f
-				faults := slices.Concat(f.Wide, f.WideEnlarged, f.Unlabelled, f.Small, f.Undescribed, f.Violations)
+				faults := slices.Concat(f.Wide, f.WideEnlarged, f.Unlabelled, f.Small, f.Undescribed, f.Unlinked, f.Violations)
 				if f.Lang != lang || f.H1 != 1 || f.Main != 1 || len(faults) > 0 {
 					t.Errorf("%s: %+v", lang, f)
 				}
