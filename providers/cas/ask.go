@@ -17,7 +17,7 @@ type ask struct {
 	renew   bool
 	gateway bool
 	warn    bool   // credentials for this ask are for the others, too, a wish to be asked
-	method  string // how the ticket travels; empty is methodGet
+	method  string // how the ticket travels; empty for GET
 	locale  string
 }
 

@@ -28,6 +28,9 @@ type authorization struct {
 	state       string
 	formPost    bool   // how to answer
 	pushed      string // the request_uri, when the client pushed it
+	// again is what is come back to: a pushed request under its name, a signed
+	// one without its signature, whose time may be over by then.
+	again url.Values
 
 	scope     string // what is granted of what was asked
 	nonce     string
@@ -48,31 +51,12 @@ type authorization struct {
 // 3.1.2). It depends on the URL and the session only, so that the login engine
 // can come back to it.
 func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
-	form, refused, err := p.asked(r)
-	if err != nil {
-		p.env.Login.Pages.Unavailable(w, r, err)
-		return
-	}
-	a, err := p.addressee(form)
-	if err != nil {
-		p.problem(w, r, err)
-		return
-	}
-	// What is come back to: a pushed request under its name, a signed one
-	// without its signature, whose time may be over by then.
-	again := form
-	if isPushed(r.Form) {
-		a.pushed, again = r.Form.Get("request_uri"), r.Form
-	}
-	if refused == nil {
-		refused = p.read(r, a, form)
-	}
-	if refused != nil {
-		p.deny(w, r, a, refused)
+	a := p.request(w, r)
+	if a == nil {
 		return
 	}
 	demand := login.Request{
-		URL: withQuery(pathAuthorize, again), Party: a.client.Name, Theme: a.client.Theme, Targets: []string{a.redirectURI},
+		URL: withQuery(pathAuthorize, a.again), Party: a.client.Name, Theme: a.client.Theme, Targets: []string{a.redirectURI},
 		Fresh: a.fresh, MaxAge: a.client.Freshness(a.maxAge), Login: a.login,
 	}
 	s := p.session(w, r, a, demand)
@@ -80,6 +64,32 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.issue(w, r, a, s)
+}
+
+// request reads what is asked, or answers why not and returns nil.
+func (p *provider) request(w http.ResponseWriter, r *http.Request) *authorization {
+	form, refused, err := p.asked(r)
+	if err != nil {
+		p.env.Login.Pages.Unavailable(w, r, err)
+		return nil
+	}
+	a, err := p.addressee(form)
+	if err != nil {
+		p.problem(w, r, err)
+		return nil
+	}
+	a.again = form
+	if isPushed(r.Form) {
+		a.pushed, a.again = r.Form.Get("request_uri"), r.Form
+	}
+	if refused == nil {
+		refused = p.read(r, a, form)
+	}
+	if refused != nil {
+		p.deny(w, r, a, refused)
+		return nil
+	}
+	return a
 }
 
 // welcome reports whether the one who is signed in may have what is asked, or

@@ -135,27 +135,8 @@ func (p *provider) decided(w http.ResponseWriter, r *http.Request) {
 	}
 	again := r.Clone(r.Context())
 	again.Form, again.PostForm = u.Query(), nil
-	form, refused, err := p.asked(again)
-	if err != nil {
-		p.env.Login.Pages.Unavailable(w, r, err)
-		return
-	}
-	a, err := p.addressee(form)
-	if err != nil {
-		p.problem(w, r, err)
-		return
-	}
-	if isPushed(again.Form) {
-		a.pushed = again.Form.Get("request_uri")
-	}
-	if refused == nil {
-		refused = p.read(again, a, form)
-	}
-	if refused != nil {
-		p.deny(w, r, a, refused)
-		return
-	}
-	if !p.welcome(w, r, a, s) {
+	a := p.request(w, again)
+	if a == nil || !p.welcome(w, r, a, s) {
 		return
 	}
 	if r.PostForm.Get(fieldDecision) != decisionAllow {
