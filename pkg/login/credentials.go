@@ -55,15 +55,15 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	if f.Code != nil && f.Code(w, r, c.Login, c.Password, target) {
 		return
 	}
-	a, err := f.check(r, c)
-	mustChange := errors.Is(err, directory.ErrMustChange)
+	a, answer := f.check(r, c)
+	mustChange := errors.Is(answer, directory.ErrMustChange)
 	switch {
-	case errors.Is(err, ErrRejected):
+	case errors.Is(answer, ErrRejected):
 		hold()
 		f.back(w, r, target, again{failure: Rejected, login: c.Login})
 		return
-	case err != nil && !mustChange:
-		f.Pages.Unavailable(w, r, err)
+	case answer != nil && !mustChange:
+		f.Pages.Unavailable(w, r, answer)
 		return
 	}
 	refused, why := !a.Status.MayLogin(), a.Reason
@@ -85,7 +85,7 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 	}
 	if mustChange || a.MustChange {
 		s.SetNote(noteMustChange, f.markOf(a.ID, c.Password))
-		noteExpiry(s, err)
+		noteExpiry(s, answer)
 	}
 	f.entered(r, s)
 	s.With(f.remember(s, from.Party)...)
