@@ -22,6 +22,17 @@ const matchLen = 2
 const (
 	fieldOperator = "operator"
 	fieldAccount  = "account"
+	fieldMissed   = "missed" // in place of the link, once it was answered wrongly
+)
+
+// Missed is how somebody answered a link of the desk who is not the caller, or
+// did not hear well.
+type Missed string
+
+// The wrong answers.
+const (
+	MissedDigits Missed = "digits" // other digits than those that the operator says
+	MissedNobody Missed = "nobody" // whoever reads there speaks to nobody
 )
 
 // matches are the links. A link takes one answer.
@@ -34,15 +45,11 @@ func (d *Desk) matchDigits(id string, operator, who account.ID) string {
 }
 
 // SendMatch sends the caller a link to a page that asks for two digits, which
-// Person then says: to one of the mail addresses on file. Errors: as of
-// SendCode.
+// Person then says: to one of the addresses on file. Errors: as of SendCode.
 func (d *Desk) SendMatch(ctx context.Context, c Case, contact int) error {
 	who, to, err := d.channel(ctx, c, contact)
 	if err != nil {
 		return err
-	}
-	if to.Kind != account.Email {
-		return ErrNoContact
 	}
 	id := secret.Random(16)
 	token, link := d.matches().Issue(store.Key{}, store.Fields{fieldID: id, fieldOperator: string(c.Operator), fieldAccount: string(who.ID)})
@@ -90,11 +97,19 @@ func (d *Desk) Matched(ctx context.Context, link, typed, address string) error {
 	if shown.Fields[fieldID] != id {
 		return ErrWrong
 	}
-	if err := d.Store.Do(ctx, &store.Delete{Tag: shown.Key.Tag, Names: []string{shown.Key.Name}}); err != nil {
+	if secret.New(typed).Equal(secret.New(d.matchDigits(id, c.Operator, c.Account))) {
+		if err := d.Store.Do(ctx, &store.Delete{Tag: shown.Key.Tag, Names: []string{shown.Key.Name}}); err != nil {
+			return err
+		}
+		return d.verified(ctx, c, ProofMatch)
+	}
+	missed := MissedDigits
+	if typed == "" {
+		missed = MissedNobody
+	}
+	tell := &store.Create{Key: shown.Key, Fields: store.Fields{fieldMissed: string(missed)}, TTL: codeLife, Replace: true}
+	if err := d.Store.Do(ctx, tell); err != nil {
 		return err
 	}
-	if !secret.New(typed).Equal(secret.New(d.matchDigits(id, c.Operator, c.Account))) {
-		return d.unverified(ctx, c, ProofMatch)
-	}
-	return d.verified(ctx, c, ProofMatch)
+	return d.unverified(ctx, c, ProofMatch, slog.String("answer", string(missed)))
 }

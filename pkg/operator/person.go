@@ -19,6 +19,8 @@ type Person struct {
 	CodeSent, ContactSent bool
 	// Match are the two digits to say, while a link is out that asks for them.
 	Match string
+	// Missed is how the last link was answered, where that was wrong.
+	Missed Missed
 	// Contacts are the account's, masked.
 	Contacts []Masked
 	// Facts is whether facts could verify this caller.
@@ -77,6 +79,7 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if id := match.Fields[fieldID]; id != "" {
 		p.Match = d.matchDigits(id, c.Operator, who.ID)
 	}
+	p.Missed = Missed(match.Fields[fieldMissed])
 	p.CodeSent, p.ContactSent = code.Fields != nil, contact.Fields != nil
 	children := d.children()
 	for _, act := range Acts() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -225,10 +226,29 @@ type progressJob struct {
 	Step     string `json:"s"`
 }
 
-// progress tells a requester, if it was an address for mail that they gave.
-// It says nothing that they typed: nobody can have us write to others.
+// Answers reports whether somebody can be answered there: at a mail address, or
+// by telephone, which may be a fixed line.
+func Answers(typed string) bool {
+	if IsMail(typed) {
+		return true
+	}
+	digits := 0
+	for _, r := range typed {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case !strings.ContainsRune("+()./-\u2011 \u00a0\u202f", r):
+			return false
+		}
+	}
+	return digits >= 6 && digits <= 15 // E.164 has no more
+}
+
+// progress tells a requester by mail, or by a text message where the site sends
+// any to such a number; to others an operator speaks. It says nothing that they
+// typed: nobody can have us write to others.
 func (d *Desk) progress(ctx context.Context, q Request, step string) error {
-	if !IsMail(q.Reach) {
+	if number, _ := d.mobile(q.Reach); !IsMail(q.Reach) && (d.SMS == nil || number == "") {
 		return nil
 	}
 	id := secret.Hash(q.ID + step)[:22]
@@ -244,5 +264,9 @@ func (d *Desk) deliverProgress(ctx context.Context, job outbox.Job) error {
 	if err := json.Unmarshal(job.Data, &j); err != nil {
 		return errors.Join(outbox.ErrGiveUp, err)
 	}
-	return d.send(ctx, j.ID, j.To, j.Language, render.MailRequest{Step: j.Step})
+	if IsMail(j.To) {
+		return d.send(ctx, j.ID, j.To, j.Language, render.MailRequest{Step: j.Step})
+	}
+	// Whoever asks has no account yet, and a budget of their own.
+	return d.text(ctx, j.ID, j.To, account.ID("request "+j.ID), j.Language, render.SMSDesk{Act: j.Step})
 }

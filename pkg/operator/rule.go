@@ -156,6 +156,11 @@ func (rules Rules) May(op account.Account, verb Verb, now time.Time) bool {
 	return op.Status.MayLogin() && slices.ContainsFunc(rules, func(r Rule) bool { return slices.Contains(r.Verbs, verb) && r.Who.Holds(op, now) })
 }
 
+// Answer reports whether anybody answers requests for help here.
+func (rules Rules) Answer() bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool { return slices.Contains(r.Verbs, Requests) })
+}
+
 // Denied is why an operator may not do something. It is said to the operator.
 type Denied string
 

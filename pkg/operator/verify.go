@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -99,8 +100,8 @@ func (d *Desk) verified(ctx context.Context, c Case, by Proof) error {
 	return err
 }
 
-func (d *Desk) unverified(ctx context.Context, c Case, by Proof) error {
-	d.record(ctx, c, "verify", "wrong", slog.String("by", string(by)))
+func (d *Desk) unverified(ctx context.Context, c Case, by Proof, detail ...slog.Attr) error {
+	d.record(ctx, c, "verify", "wrong", append(detail, slog.String("by", string(by)))...)
 	return ErrWrong
 }
 
@@ -317,22 +318,15 @@ func (d *Desk) deliverCode(ctx context.Context, job outbox.Job) error {
 		return errors.Join(outbox.ErrGiveUp, ErrNoContact)
 	}
 	to, code, until := who.Contacts[at], d.code(j.ID, j.Operator, j.Account), time.Unix(j.At, 0).Add(codeLife)
-	if j.Link != "" {
-		return d.send(ctx, j.ID, to.Value, who.Language, render.MailDeskMatch{URL: d.Call + j.Link, Until: until})
-	}
-	if to.Kind == account.Email {
+	switch link := d.Call + j.Link; {
+	case to.Kind == account.Email && j.Link != "":
+		return d.send(ctx, j.ID, to.Value, who.Language, render.MailDeskMatch{URL: link, Until: until})
+	case to.Kind == account.Email:
 		return d.send(ctx, j.ID, to.Value, who.Language, render.MailDeskCode{Code: code, Until: until})
+	case j.Link != "":
+		return d.text(ctx, j.ID, to.Value, who.ID, who.Language, render.SMSDesk{Act: "match", URL: link, Until: until})
 	}
-	text, err := d.Pages.SMS(who.Language, render.SMSCode{Code: code, Until: until})
-	if err != nil {
-		return errors.Join(outbox.ErrGiveUp, err)
-	}
-	number, _ := d.mobile(to.Value)
-	err = d.SMS.Send(ctx, sms.Message{ID: j.ID, To: number, Text: text, Account: who.ID})
-	if errors.Is(err, sms.ErrUncertain) || errors.Is(err, sms.ErrRefused) {
-		return errors.Join(outbox.ErrGiveUp, err)
-	}
-	return err
+	return d.text(ctx, j.ID, to.Value, who.ID, who.Language, render.SMSDesk{Act: "code", Code: code, Until: until})
 }
 
 // send renders and sends a mail.
@@ -346,6 +340,36 @@ func (d *Desk) send(ctx context.Context, id, to, lang string, view render.MailVi
 		return errors.Join(outbox.ErrGiveUp, err)
 	}
 	return err
+}
+
+// text renders and sends a text message. Where the name of the site does not fit
+// in one message the host stands for it (requirement R74).
+func (d *Desk) text(ctx context.Context, id, to string, who account.ID, lang string, view render.SMSDesk) error {
+	text, err := d.Pages.SMS(lang, view)
+	if _, long := sms.Length(text); err == nil && long != nil {
+		view.Name = d.host()
+		text, err = d.Pages.SMS(lang, view)
+	}
+	if err != nil {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	number, _ := d.mobile(to) // while the gateway rests, this waits
+	if number == "" {
+		return errors.Join(outbox.ErrGiveUp, ErrNoContact)
+	}
+	err = d.SMS.Send(ctx, sms.Message{ID: id, To: number, Text: text, Account: who})
+	if errors.Is(err, sms.ErrUncertain) || errors.Is(err, sms.ErrRefused) {
+		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	return err
+}
+
+func (d *Desk) host() string {
+	home, err := url.Parse(d.Home)
+	if err != nil {
+		return ""
+	}
+	return home.Hostname()
 }
 
 func mask(c account.Contact) string {

@@ -47,6 +47,7 @@ type DeskPerson struct {
 	CodeSent      bool
 	ContactSent   bool
 	Match         string    // two digits to say, while a link is out that asks for them
+	Missed        string    // desk.missed.<missed>: how somebody answered the last link; empty when nobody did
 	Acts          []DeskAct // that may be done, by one press
 	Corrects      bool      // rescue addresses may be corrected
 	Freezes       bool      // and be frozen
@@ -269,6 +270,7 @@ const (
 	AlertDeskWrong        AlertKey = "desk_wrong"
 	AlertDeskTooMany      AlertKey = "desk_too_many"
 	AlertDeskNoContact    AlertKey = "desk_no_contact"
+	AlertReach            AlertKey = "reach"
 	AlertDeskStillLocked  AlertKey = "desk_still_locked"
 	AlertDeskConflict     AlertKey = "desk_conflict"
 	AlertDeskTaken        AlertKey = "desk_taken"
@@ -286,7 +288,7 @@ const (
 
 func deskKeys() []string {
 	var keys []string
-	for _, k := range []AlertKey{AlertDeskDone, AlertDeskLifted, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskUnverified, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact,
+	for _, k := range []AlertKey{AlertDeskDone, AlertDeskLifted, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskUnverified, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact, AlertReach,
 		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskVoid, AlertDeskNotAsked, AlertDeskEndElsewhere,
 		AlertDeskGranted, AlertDeskRefused} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")

@@ -28,6 +28,20 @@ type SMSNotice struct {
 	URL string // takes it back; empty: the helpdesk does
 }
 
+// SMSDesk is a text message of the desk, sms.desk.<act>.
+type SMSDesk struct {
+	Name string // as of SMSCode
+	// Act is "code", to be read to an operator, "match", a link behind which two
+	// digits are typed, or how it goes with a request for help: as of
+	// MailRequest.
+	Act       string
+	Code, URL string
+	Until     time.Time
+}
+
+// SMS implements SMSView.
+func (SMSDesk) SMS() string { return "desk" }
+
 // SMS implements SMSView.
 func (SMSCode) SMS() string { return "code" }
 

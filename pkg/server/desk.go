@@ -28,11 +28,6 @@ type Desk struct {
 	Force operator.Force `json:"force"`
 }
 
-// answers reports whether anybody answers requests for help.
-func (d Desk) answers() bool {
-	return slices.ContainsFunc(d.Rules, func(r operator.Rule) bool { return slices.Contains(r.Verbs, operator.Requests) })
-}
-
 // Press is what prints letters with codes of this server; nil where the
 // configuration has no method activationcode.
 func (s *Server) Press() *letters.Press { return s.press }

@@ -91,7 +91,7 @@ func (o *opening) pages() (*render.Pages, error) {
 	}
 	pages, err := render.Open(render.Config{
 		Site: o.config.Site, Issuer: o.config.Issuer, Layers: append(layers, o.plugins.Templates...),
-		Recovery: len(o.config.Recovery.Methods) > 0, Requests: o.config.Desk.answers(), Logger: o.logger})
+		Recovery: len(o.config.Recovery.Methods) > 0, Requests: o.config.Desk.Rules.Answer(), Logger: o.logger})
 	if err != nil {
 		return nil, o.config.source.at("", err)
 	}

@@ -198,6 +198,7 @@ func TestMatchOfTwoDigits(t *testing.T) {
 		wrong = "11"
 	}
 	caller.post("/help/call", "digits", wrong).is(t, 410, "Ce lien ne sert plus")
+	b.get(place).is(t, 200, "D’autres chiffres ont été tapés")
 	follow(link).is(t, 410)
 	caller.post("/help/call", "digits", digits).is(t, 410)
 	unverified()
@@ -205,6 +206,7 @@ func TestMatchOfTwoDigits(t *testing.T) {
 	link, digits = ask()
 	follow(link)
 	caller.post("/help/call", "digits", digits, "nobody", "1").is(t, 410)
+	b.get(place).is(t, 200, "dit ne parler à personne")
 	unverified()
 
 	old, _ := ask()
@@ -224,7 +226,15 @@ func TestMatchOfTwoDigits(t *testing.T) {
 	caller.post("/help/call", "digits", digits).is(t, 410)
 	unverified()
 
-	b.post(b.place("karim.haddad"), "do", "match", "contact", "1").is(t, 400) // a link is not for a telephone
+	adult := b.place("karim.haddad")
+	b.post(adult, "do", "match", "contact", "1").is(t, 303)
+	text := <-s.texts
+	digits = twoShown.FindStringSubmatch(b.get(adult).body)[1]
+	follow(callLink.FindString(text.Text)).is(t, 200)
+	caller.post("/help/call", "digits", digits).is(t, 200, "C’est confirmé")
+	if text.To != "+33639980108" || strings.Contains(text.Text, digits+" ") {
+		t.Errorf("%+v", text)
+	}
 	if log := s.log.String(); strings.Count(log, "action=desk.verify result=wrong") != 2 || !strings.Contains(log, "by=match") || strings.Contains(log, link[len("/help/call?t="):]) {
 		t.Error("the audit is not right")
 	}

@@ -73,9 +73,11 @@ func (p *Pages) Routes(m *web.Mux) {
 	page("GET /desk/run/{run}", p.run)
 	page("GET /desk/extensions", p.extensions)
 	page("POST /desk/extensions", p.postExtensions)
-	m.Page("GET /help/request", http.HandlerFunc(p.ask))
-	m.Page("POST /help/request", http.HandlerFunc(p.postAsk))
-	m.Page("GET /help/asked", http.HandlerFunc(p.asked))
+	if p.Desk.Rules.Answer() {
+		m.Page("GET /help/request", http.HandlerFunc(p.ask))
+		m.Page("POST /help/request", http.HandlerFunc(p.postAsk))
+		m.Page("GET /help/asked", http.HandlerFunc(p.asked))
+	}
 	m.Page("GET "+CallPath, http.HandlerFunc(p.call))
 	m.Page("POST "+CallPath, http.HandlerFunc(p.postCall))
 }
@@ -111,6 +113,10 @@ func (p *Pages) Check() error {
 	for _, need := range operator.Needs() {
 		keys = append(keys, "request.need."+string(need))
 	}
+	add("missed", string(operator.MissedDigits), string(operator.MissedNobody))
+	for _, step := range []string{"code", "match", "taken"} {
+		keys = append(keys, "sms.desk."+step)
+	}
 	for _, why := range operator.Skips() {
 		keys = append(keys, "lists.skipped."+string(why))
 	}
@@ -122,7 +128,7 @@ func (p *Pages) Check() error {
 		keys = append(keys, "prints.state."+string(state))
 	}
 	for _, how := range operator.Outcomes() {
-		keys = append(keys, "request.outcome."+string(how), "mail.request."+string(how))
+		keys = append(keys, "request.outcome."+string(how), "mail.request."+string(how), "sms.desk."+string(how))
 	}
 	return p.Pages.Require(keys...)
 }

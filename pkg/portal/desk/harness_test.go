@@ -31,6 +31,7 @@ import (
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/session"
+	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/web"
 	"github.com/loge-idp/loge/providers/memory"
@@ -54,6 +55,7 @@ type school struct {
 	flow      *recovery.Flow
 	desk      *operator.Desk
 	mails     chan mail.Message
+	texts     texts
 	log       *lines
 	marked    *marking
 	box       *outbox.Outbox
@@ -139,6 +141,14 @@ func (s *school) Send(_ context.Context, m mail.Message) error {
 	return m.Check()
 }
 
+// texts is a gateway that keeps what it is given.
+type texts chan sms.Message
+
+func (g texts) Send(_ context.Context, m sms.Message) error {
+	g <- m
+	return m.Check()
+}
+
 // open starts a server before the fixtures of the school.
 func open(t testing.TB, issuer string, rules operator.Rules) *school {
 	t.Helper()
@@ -153,7 +163,7 @@ func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school
 			t.Fatal(err)
 		}
 	}
-	s := &school{t: t, mails: make(chan mail.Message, 1000), log: &lines{}, keys: secret.RandomKeyring()}
+	s := &school{t: t, mails: make(chan mail.Message, 1000), texts: make(texts, 100), log: &lines{}, keys: secret.RandomKeyring()}
 	var err error
 	s.store, err = memory.NewFakeTimeStore(theDay, nil)
 	must(err)
@@ -194,7 +204,7 @@ func before(t testing.TB, fixtures, issuer string, rules operator.Rules) *school
 	s.flow.Start()
 	p.Recovery = s.flow
 	s.desk = &operator.Desk{Rules: rules, Store: s.store, Directory: s.directory, Recovery: s.flow, Sessions: s.sessions, Logins: p.Login.Limits, Outbox: box,
-		Keys: s.keys, Mail: s, Pages: s.pages, Home: issuer + "/recover", Call: issuer + desk.CallPath + "?t=",
+		Keys: s.keys, Mail: s, SMS: s.texts, Pages: s.pages, Home: issuer + "/recover", Call: issuer + desk.CallPath + "?t=",
 		Asking: &lifecycle.Extensions{Store: s.store, Keys: s.keys, Audit: trail}, Audit: trail, Now: s.store.Now}
 	s.desk.Groups, s.desk.ForceBy = []string{"ENTEleveClasses"}, operator.Force{Attribute: "pwdReset", Value: "TRUE"}
 	s.desk.Start()

@@ -44,7 +44,7 @@ func personView(who operator.Person) render.DeskPerson {
 	a := who.Account
 	view := render.DeskPerson{Name: a.Name, Login: a.Login, Status: string(a.Status), Reason: render.Reason(a.Reason), Ends: a.Ends,
 		Next: string(who.Next), Facts: who.Facts, VerifiedBy: string(who.Verified.By), VerifiedUntil: who.Verified.Until,
-		CodeSent: who.CodeSent, ContactSent: who.ContactSent, Match: who.Match}
+		CodeSent: who.CodeSent, ContactSent: who.ContactSent, Match: who.Match, Missed: string(who.Missed)}
 	for i, c := range who.Contacts {
 		view.Contacts = append(view.Contacts, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Text, Sendable: c.Sendable, Doubtful: c.Doubtful, Frozen: c.Frozen, Held: c.Held})
 	}

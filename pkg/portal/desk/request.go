@@ -9,7 +9,6 @@ import (
 	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/session"
-	"github.com/loge-idp/loge/pkg/sms"
 	"github.com/loge-idp/loge/pkg/web"
 )
 
@@ -34,14 +33,13 @@ func (p *Pages) postAsk(w http.ResponseWriter, r *http.Request) {
 	missing := func(field string) {
 		p.showAsk(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertMissing, Field: field})
 	}
-	_, err := sms.Plan{}.Mobile(q.Reach)
 	switch {
 	case render.SwitchesLanguage(r):
 		p.showAsk(w, r, http.StatusOK, nil)
 	case q.Name == "" || len(q.Name) > maxTyped || len(q.Number) > maxTyped:
 		missing("name")
-	case !operator.IsMail(q.Reach) && err != nil || len(q.Reach) > maxTyped:
-		p.showAsk(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertDeskNoContact, Field: "reach"})
+	case !operator.Answers(q.Reach) || len(q.Reach) > maxTyped:
+		p.showAsk(w, r, http.StatusBadRequest, &render.Alert{Key: render.AlertReach, Field: "reach"})
 	case !slices.Contains(operator.Needs(), q.Need):
 		missing("need")
 	default:

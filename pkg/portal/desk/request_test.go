@@ -3,10 +3,12 @@ package desk_test
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/loge-idp/loge/pkg/store"
 )
 
@@ -106,5 +108,43 @@ func TestOneTakesARequest(t *testing.T) {
 	wait.Wait()
 	if took[http.StatusSeeOther] != 1 || took[http.StatusConflict] != 1 {
 		t.Errorf("%v", took)
+	}
+}
+
+// Where nobody answers requests there is no form for one.
+func TestNobodyAnswers(t *testing.T) {
+	s := before(t, "university", issuer, desks())
+	guest := &browser{s: s, cookies: map[string]string{}}
+	guest.get("/help/request").is(t, http.StatusNotFound)
+	guest.post("/help/request", "need", "exam", "name", "Awa", "reach", "a@b.example").is(t, http.StatusNotFound)
+}
+
+// Who has nothing but a telephone is told by a text message, and who has a fixed
+// line by the operator; a number that is none is not taken.
+func TestRequestByTelephone(t *testing.T) {
+	s := open(t, issuer, rules(true, false))
+	guest, nadia := &browser{s: s, cookies: map[string]string{}}, s.as("nadia.adml")
+	ask := func(reach string) answer {
+		return guest.post("/help/request", "need", "exam", "name", "Awa", "reach", reach)
+	}
+	for _, reach := range []string{"06", "+33 6 39 98 01 08 ext", "12345678901234567", "a@b"} {
+		ask(reach).is(t, http.StatusBadRequest, "numéro de téléphone complet")
+	}
+	for _, reach := range []string{"06 39 98 01 08", "01.99.00.12.34"} {
+		ask(reach).is(t, 303)
+		id := requestID.FindStringSubmatch(nadia.get("/desk/requests").body)[1]
+		nadia.post("/desk/requests", "do", "take", "id", id).is(t, 303)
+		nadia.post("/desk/requests", "do", "solved", "id", id).is(t, 303)
+	}
+	s.settled()
+	close(s.texts)
+	var got []string
+	for m := range s.texts {
+		got = append(got, m.To+" "+m.Text)
+	}
+	slices.Sort(got)
+	want := []string{"+33639980108 Lycée Simone Veil, une personne a pris en charge votre demande.", "+33639980108 Lycée Simone Veil, votre demande est réglée."}
+	if !cmp.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
