@@ -269,6 +269,7 @@ type told struct {
 	Login    string `json:"login"`
 	Language string `json:"lang"`
 	At       int64  `json:"at"`
+	Ends     int64  `json:"ends,omitempty"` // of the account
 }
 
 // tell writes to the owner, at every address known, what was done.
@@ -279,7 +280,11 @@ func (d *Desk) tell(ctx context.Context, act Act, who account.Account) error {
 	id := secret.Random(16)
 	var ops []store.Op
 	for _, to := range who.Mailboxes() {
-		data, err := json.Marshal(told{Act: act, To: to.Value, Login: who.Login, Language: who.Language, At: d.now().Unix()})
+		note := told{Act: act, To: to.Value, Login: who.Login, Language: who.Language, At: d.now().Unix()}
+		if !who.Ends.IsZero() {
+			note.Ends = who.Ends.Unix()
+		}
+		data, err := json.Marshal(note)
 		if err != nil {
 			return err
 		}
@@ -298,5 +303,5 @@ func (d *Desk) deliverNotice(ctx context.Context, job outbox.Job) error {
 	if err := json.Unmarshal(job.Data, &n); err != nil {
 		return errors.Join(outbox.ErrGiveUp, err)
 	}
-	return d.send(ctx, secret.Hash(job.ID)[:22], n.To, n.Language, render.MailDesk{Act: string(n.Act), Login: n.Login, At: time.Unix(n.At, 0), URL: d.Home})
+	return d.send(ctx, secret.Hash(job.ID)[:22], n.To, n.Language, render.MailDesk{Act: string(n.Act), Login: n.Login, At: time.Unix(n.At, 0), Ends: time.Unix(n.Ends, 0), URL: d.Home})
 }

@@ -85,5 +85,6 @@ func (d *Desk) Extend(ctx context.Context, c Case, grant bool) (until account.Da
 	if until, err = d.Asking.Grant(ctx, extendable, c.Account, asked.Months, c.Operator); err != nil {
 		return until, err
 	}
+	who.Ends = until.Last()
 	return until, d.tell(ctx, actExtend, who)
 }

@@ -244,8 +244,12 @@ type MailDesk struct {
 	Act   string
 	Login string
 	At    time.Time
-	URL   string // where to act if nobody asked for it
+	Ends  time.Time // the account, when it was given more time
+	URL   string    // where to act if nobody asked for it
 }
+
+// Asked reports whether the owner had asked for it in person.
+func (m MailDesk) Asked() bool { return m.Act == "extend" || m.Act == "refuse" }
 
 // MailRequest tells a requester how it goes: mail.request.<step>.
 type MailRequest struct{ Step string }

@@ -131,7 +131,7 @@ func TestExtensions_R13(t *testing.T) {
 	if got := s.account("kaitouaret").Values(account.ValueEnd); len(got) != 1 || got[0] != "2027-06-30" {
 		t.Errorf("it ends %v", got)
 	}
-	if m := s.next("kahina@example.org"); !strings.Contains(m.Text, "a été prolongé") {
+	if m := s.next("kahina@example.org"); !strings.Contains(m.Text, "est prolongé jusqu’au 30\u00a0juin 2027") || strings.Contains(m.Text, "en contact") || m.Subject != "Votre demande de prolongation" {
 		t.Error(m.Text)
 	}
 	answer(desk, handles["kaitouaret"], "grant").is(t, 409, "Demande déjà traitée")
