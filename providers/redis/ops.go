@@ -64,141 +64,175 @@ func asks(op store.Op) bool {
 func (s *redisStore) prepare(op store.Op) (call, error) {
 	switch op := op.(type) {
 	case *store.Create:
-		if op.TTL <= 0 {
-			return call{}, errors.New("Create: TTL must be positive")
-		}
-		fields, err := flat("Create", op.Fields)
-		args := []any{"create", ms(op.TTL), ms(op.Life), flag(op.Replace), birth(), op.Under}
-		return call{s.record(op.Key), append(args, fields...), func(reply []any) error {
-			n, err := integers(reply, 1)
-			op.Created = err == nil && n[0] == 1
-			return err
-		}}, err
-
+		return s.create(op)
 	case *store.Read:
-		return call{s.record(op.Key), []any{"read", ms(op.Extend)}, func(reply []any) (err error) {
-			op.Fields, op.TTL = nil, 0
-			if len(reply) == 0 {
-				return nil
-			}
-			n, err := integers(reply, 1)
-			if err != nil {
-				return err
-			}
-			op.TTL = duration(n[0])
-			op.Fields, err = fields(reply, 1)
-			return err
-		}}, nil
-
+		return s.read(op)
 	case *store.Write:
-		fields, err := flat("Write", op.Fields)
-		return call{s.record(op.Key), append([]any{"write"}, fields...), func(reply []any) error {
-			n, err := integers(reply, 1)
-			op.Written = err == nil && n[0] == 1
-			return err
-		}}, err
-
+		return s.write(op)
 	case *store.Take:
-		if op.By == "" {
-			return call{}, errors.New("Take: By must be random, not empty")
-		}
-		keep := op.Keep
-		if keep <= 0 {
-			keep = time.Minute
-		}
-		return call{s.record(op.Key), []any{"take", op.By, ms(keep)}, func(reply []any) error {
-			op.Outcome, op.Fields, op.At, op.TTL = store.Missing, nil, time.Time{}, 0
-			n, err := integers(reply, 1)
-			if err != nil || store.Outcome(n[0]) == store.Missing {
-				return err
-			}
-			if n, err = integers(reply, 3); err != nil {
-				return err
-			}
-			op.Outcome = store.Outcome(n[0])
-			if op.Outcome == store.Taken {
-				op.TTL = duration(n[2])
-			} else {
-				op.At = time.UnixMilli(n[1])
-			}
-			op.Fields, err = fields(reply, 3)
-			return err
-		}}, nil
-
+		return s.take(op)
 	case *store.Delete:
-		base := s.tag(op.Tag) + ":"
-		keys := make([]string, len(op.Names))
-		for i, name := range op.Names {
-			keys[i] = base + name
-		}
-		op.Deleted = 0
-		return call{keys, []any{"delete"}, func(reply []any) error {
-			n, err := integers(reply, 1)
-			if err == nil {
-				op.Deleted = int(n[0])
-			}
-			return err
-		}}, nil
-
+		return s.delete(op)
 	case *store.Rotate:
-		if owned(op.Field) {
-			return call{}, errOwned("Rotate")
-		}
-		args := []any{"rotate", op.Field, op.From, op.To, ms(op.Grace), ms(op.Extend)}
-		return call{s.record(op.Key), args, func(reply []any) error {
-			op.Outcome, op.Fields = store.Missing, nil
-			n, err := integers(reply, 1)
-			if err != nil || store.Outcome(n[0]) == store.Missing {
-				return err
-			}
-			op.Outcome = store.Outcome(n[0])
-			op.Fields, err = fields(reply, 1)
-			if err == nil && op.Outcome == store.Taken {
-				op.Fields[op.Field] = op.From // also when it is repeated
-			}
-			return err
-		}}, nil
-
+		return s.rotate(op)
 	case *store.Hit:
-		if op.Window <= 0 {
-			return call{}, errors.New("Hit: Window must be positive")
-		}
-		if op.Back {
-			return call{s.record(op.Key), []any{"unhit"}, nothing}, nil
-		}
-		args := []any{"hit", op.Limit, ms(op.Window), ms(op.Pause), ms(op.MaxPause), birth()}
-		return call{s.record(op.Key), args, func(reply []any) error {
-			n, err := integers(reply, 3)
-			if err != nil {
-				return err
-			}
-			op.Allowed, op.Count, op.Retry = n[0] == 1, int(n[1]), duration(n[2])
-			return nil
-		}}, nil
-
+		return s.hit(op)
 	case *store.Push:
-		return call{s.queue(op.Queue), []any{"push", op.ID, op.Value, ms(op.After)}, nothing}, nil
-
+		return s.push(op)
 	case *store.Pull:
-		return call{s.queue(op.Queue), []any{"pull", max(op.Max, 0), ms(op.Lease)}, func(reply []any) (err error) {
-			op.Entries, err = entries(reply)
-			return err
-		}}, nil
-
+		return s.pull(op)
 	case *store.List:
-		return call{s.queue(op.Queue), []any{"list"}, func(reply []any) (err error) {
-			op.Entries, err = entries(reply)
-			return err
-		}}, nil
-
+		return s.list(op)
 	case *store.Drop:
-		args := []any{"drop", flag(op.Due)}
-		for _, id := range op.IDs {
-			args = append(args, id)
-		}
-		return call{s.queue(op.Queue), args, nothing}, nil
+		return s.drop(op)
 	}
 	return call{}, fmt.Errorf("%T is no operation of this store", op)
+}
+
+func (s *redisStore) create(op *store.Create) (call, error) {
+	if op.TTL <= 0 {
+		return call{}, errors.New("Create: TTL must be positive")
+	}
+	fields, err := flat("Create", op.Fields)
+	args := []any{"create", ms(op.TTL), ms(op.Life), flag(op.Replace), birth(), op.Under}
+	return call{s.record(op.Key), append(args, fields...), func(reply []any) error {
+		n, err := integers(reply, 1)
+		op.Created = err == nil && n[0] == 1
+		return err
+	}}, err
+}
+
+func (s *redisStore) read(op *store.Read) (call, error) {
+	return call{s.record(op.Key), []any{"read", ms(op.Extend)}, func(reply []any) (err error) {
+		op.Fields, op.TTL = nil, 0
+		if len(reply) == 0 {
+			return nil
+		}
+		n, err := integers(reply, 1)
+		if err != nil {
+			return err
+		}
+		op.TTL = duration(n[0])
+		op.Fields, err = fields(reply, 1)
+		return err
+	}}, nil
+}
+
+func (s *redisStore) write(op *store.Write) (call, error) {
+	fields, err := flat("Write", op.Fields)
+	return call{s.record(op.Key), append([]any{"write"}, fields...), func(reply []any) error {
+		n, err := integers(reply, 1)
+		op.Written = err == nil && n[0] == 1
+		return err
+	}}, err
+}
+
+func (s *redisStore) take(op *store.Take) (call, error) {
+	if op.By == "" {
+		return call{}, errors.New("Take: By must be random, not empty")
+	}
+	keep := op.Keep
+	if keep <= 0 {
+		keep = time.Minute
+	}
+	return call{s.record(op.Key), []any{"take", op.By, ms(keep)}, func(reply []any) error {
+		op.Outcome, op.Fields, op.At, op.TTL = store.Missing, nil, time.Time{}, 0
+		n, err := integers(reply, 1)
+		if err != nil || store.Outcome(n[0]) == store.Missing {
+			return err
+		}
+		if n, err = integers(reply, 3); err != nil {
+			return err
+		}
+		op.Outcome = store.Outcome(n[0])
+		if op.Outcome == store.Taken {
+			op.TTL = duration(n[2])
+		} else {
+			op.At = time.UnixMilli(n[1])
+		}
+		op.Fields, err = fields(reply, 3)
+		return err
+	}}, nil
+}
+
+func (s *redisStore) delete(op *store.Delete) (call, error) {
+	base := s.tag(op.Tag) + ":"
+	keys := make([]string, len(op.Names))
+	for i, name := range op.Names {
+		keys[i] = base + name
+	}
+	op.Deleted = 0
+	return call{keys, []any{"delete"}, func(reply []any) error {
+		n, err := integers(reply, 1)
+		if err == nil {
+			op.Deleted = int(n[0])
+		}
+		return err
+	}}, nil
+}
+
+func (s *redisStore) rotate(op *store.Rotate) (call, error) {
+	if owned(op.Field) {
+		return call{}, errOwned("Rotate")
+	}
+	args := []any{"rotate", op.Field, op.From, op.To, ms(op.Grace), ms(op.Extend)}
+	return call{s.record(op.Key), args, func(reply []any) error {
+		op.Outcome, op.Fields = store.Missing, nil
+		n, err := integers(reply, 1)
+		if err != nil || store.Outcome(n[0]) == store.Missing {
+			return err
+		}
+		op.Outcome = store.Outcome(n[0])
+		op.Fields, err = fields(reply, 1)
+		if err == nil && op.Outcome == store.Taken {
+			op.Fields[op.Field] = op.From // also when it is repeated
+		}
+		return err
+	}}, nil
+}
+
+func (s *redisStore) hit(op *store.Hit) (call, error) {
+	if op.Window <= 0 {
+		return call{}, errors.New("Hit: Window must be positive")
+	}
+	if op.Back {
+		return call{s.record(op.Key), []any{"unhit"}, nothing}, nil
+	}
+	args := []any{"hit", op.Limit, ms(op.Window), ms(op.Pause), ms(op.MaxPause), birth()}
+	return call{s.record(op.Key), args, func(reply []any) error {
+		n, err := integers(reply, 3)
+		if err != nil {
+			return err
+		}
+		op.Allowed, op.Count, op.Retry = n[0] == 1, int(n[1]), duration(n[2])
+		return nil
+	}}, nil
+}
+
+func (s *redisStore) push(op *store.Push) (call, error) {
+	return call{s.queue(op.Queue), []any{"push", op.ID, op.Value, ms(op.After)}, nothing}, nil
+}
+
+func (s *redisStore) pull(op *store.Pull) (call, error) {
+	return call{s.queue(op.Queue), []any{"pull", max(op.Max, 0), ms(op.Lease)}, func(reply []any) (err error) {
+		op.Entries, err = entries(reply)
+		return err
+	}}, nil
+}
+
+func (s *redisStore) list(op *store.List) (call, error) {
+	return call{s.queue(op.Queue), []any{"list"}, func(reply []any) (err error) {
+		op.Entries, err = entries(reply)
+		return err
+	}}, nil
+}
+
+func (s *redisStore) drop(op *store.Drop) (call, error) {
+	args := []any{"drop", flag(op.Due)}
+	for _, id := range op.IDs {
+		args = append(args, id)
+	}
+	return call{s.queue(op.Queue), args, nothing}, nil
 }
 
 func nothing([]any) error { return nil }
