@@ -145,6 +145,8 @@ type candidates struct {
 	limit   throttle.Limiter
 	// long is set for a code that is handed over: too long to guess.
 	long bool
+	// elsewhere is set when another browser answers than the one that began.
+	elsewhere bool
 }
 
 // asked finds what a reply may be the answer to.
@@ -164,10 +166,12 @@ func (f *Flow) asked(ctx context.Context, reply Reply, held *proven) (candidates
 	if err := f.Store.Do(ctx, named); err != nil {
 		return candidates{}, err
 	}
+	found, err := candidates{subject: "for " + fold(reply.Login), limit: f.Limits.Tries}, error(nil)
 	if id := named.Fields[fieldAttempt]; id != "" {
-		return f.byAttempt(ctx, id)
+		found, err = f.byAttempt(ctx, id)
 	}
-	return candidates{subject: "for " + fold(reply.Login), limit: f.Limits.Tries}, nil
+	found.elsewhere = true
+	return found, err
 }
 
 // byAttempt is an attempt that sent something, or those that went out in one
@@ -205,11 +209,11 @@ func (f *Flow) byMethod(ctx context.Context, reply Reply, held *proven) (candida
 	if held != nil {
 		who = held.account
 	} else if who, err = f.Directory.Find(ctx, reply.Login); errors.Is(err, directory.ErrNotFound) {
-		return candidates{subject: fold(reply.Login) + " from " + reply.Source, limit: f.Limits.Handed, long: true}, nil
+		return candidates{subject: from(fold(reply.Login), reply.Source), limit: f.Limits.Handed, long: true}, nil
 	} else if err != nil {
 		return candidates{}, err
 	}
-	found := candidates{account: who.ID, subject: string(who.ID) + " from " + reply.Source, limit: f.Limits.Handed, long: true}
+	found := candidates{account: who.ID, subject: from(string(who.ID), reply.Source), limit: f.Limits.Handed, long: true}
 	current := &store.Read{Key: currentKey(who.ID)}
 	if err := f.Store.Do(ctx, current); err != nil {
 		return found, err
@@ -218,7 +222,7 @@ func (f *Flow) byMethod(ctx context.Context, reply Reply, held *proven) (candida
 	for _, m := range f.Methods {
 		if id := current.Fields[m.Name()]; isHanded(m) && isAttempt(id) {
 			ids = append(ids, id)
-			found.subject = "of " + id + " from " + reply.Source // another code, another count
+			found.subject = from("of "+id, reply.Source) // another code, another count
 		}
 	}
 	older, err := f.handed(ctx, who.ID)
@@ -276,6 +280,10 @@ func (f *Flow) count(ctx context.Context, asked candidates, reply Reply) error {
 		hit := asked.limit.Hit(asked.subject)
 		hits, ops = append(hits, hit), append(ops, hit)
 	}
+	if asked.elsewhere {
+		hit := f.Limits.Elsewhere.Hit(asked.subject)
+		hits, ops = append(hits, hit), append(ops, hit)
+	}
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return err
 	}
@@ -283,6 +291,9 @@ func (f *Flow) count(ctx context.Context, asked candidates, reply Reply) error {
 		return &SlowDown{source.Retry}
 	}
 	if wait, refused := throttle.Refused(hits...); refused {
+		if err := f.Store.Do(ctx, throttle.Back(hits[1:]...)...); err != nil {
+			return err
+		}
 		return f.tooMany(ctx, asked, reply, wait)
 	}
 	if asked.subject == "" || asked.long {

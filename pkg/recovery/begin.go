@@ -50,12 +50,14 @@ func (*SlowDown) Error() string { return ErrSlowDown.Error() }
 // Is makes errors.Is(err, ErrSlowDown) true.
 func (*SlowDown) Is(target error) bool { return target == ErrSlowDown }
 
-// typed is what somebody said of themselves. It is sealed in the attempt.
+// typed is what somebody said of themselves, and from which network. It is
+// sealed in the attempt.
 type typed struct {
-	Login string `json:"l"`
-	Known string `json:"k,omitempty"`
-	Code  string `json:"c,omitempty"`
-	Name  string `json:"n,omitempty"`
+	Login  string `json:"l"`
+	Known  string `json:"k,omitempty"`
+	Code   string `json:"c,omitempty"`
+	Name   string `json:"n,omitempty"`
+	Source string `json:"s,omitempty"`
 }
 
 func (f *Flow) sealTyped(t typed, id string) string {
@@ -78,7 +80,7 @@ func (f *Flow) openTyped(sealed, id string) (t typed, err error) {
 // are the same whoever the login belongs to. Errors: *SlowDown, or one that
 // wraps store.ErrUnavailable.
 func (f *Flow) Begin(ctx context.Context, b Begin) (Begun, error) {
-	source, submitted := f.Limits.Source.Hit(b.Source), f.Limits.Submitted.Hit(fold(b.Login))
+	source, submitted := f.Limits.Source.Hit(b.Source), f.Limits.Submitted.Hit(from(fold(b.Login), b.Source))
 	if err := f.Store.Do(ctx, source, submitted); err != nil {
 		return Begun{}, err
 	}
@@ -91,7 +93,7 @@ func (f *Flow) Begin(ctx context.Context, b Begin) (Begun, error) {
 	id := newAttempt()
 	return f.begin(ctx, id, b.Address, store.Fields{
 		fieldWanted: string(b.Purpose), fieldMethod: b.Method, fieldLanguage: b.Language, fieldReturn: b.Return,
-		fieldLogin: f.sealTyped(typed{Login: b.Login, Known: b.Known, Code: b.Fact.Code, Name: b.Fact.Name}, id),
+		fieldLogin: f.sealTyped(typed{Login: b.Login, Known: b.Known, Code: b.Fact.Code, Name: b.Fact.Name, Source: b.Source}, id),
 	})
 }
 

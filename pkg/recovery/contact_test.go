@@ -215,12 +215,13 @@ func TestUndoOfSeveralChanges(t *testing.T) {
 				tokens = append(tokens, w.told(t))
 				w.advance(time.Second)
 			}
-			for range 6 { // as many messages as an account gets in a day
+			here, there := "192.0.2.0/24", "198.51.100.0/24"
+			for _, source := range []string{here, here, there, here, here, there} { // as many messages as an account gets in a day
 				w.advance(30 * time.Minute)
-				w.begin(t, "alice")
+				w.beginFrom(t, "alice", source)
 				w.settled(t)
 			}
-			if err := w.flow.UndoContact(t.Context(), tokens[0][home.Value], ""); err != nil {
+			if err := w.flow.UndoContact(t.Context(), tokens[0][home.Value], "192.0.2.7"); err != nil {
 				t.Fatal(err)
 			}
 			values := func() (out []string) {

@@ -13,7 +13,6 @@ import (
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/outbox"
 	"github.com/loge-idp/loge/pkg/store"
-	"github.com/loge-idp/loge/pkg/throttle"
 )
 
 // maxFamily is the most accounts of one message. Six codes of six digits and
@@ -122,22 +121,18 @@ func (f *Flow) memberID(parent string, who account.ID) string {
 // openFamily counts the sending and opens the attempts of those whom it is
 // allowed for.
 func (f *Flow) openFamily(ctx context.Context, parent sending, members []sending) ([]sending, error) {
-	hourly, daily := f.Limits.Hourly.Hit("to "+f.mark(members[0].to)), f.Limits.Daily.Hit("to "+f.mark(members[0].to))
-	if err := f.Store.Do(ctx, hourly, daily); err != nil {
+	if allowed, err := f.allow(ctx, f.toward(members[0].to)...); err != nil {
 		return nil, err
-	}
-	if _, refused := throttle.Refused(hourly, daily); refused {
+	} else if !allowed {
 		return nil, f.sent(ctx, "throttled", parent)
 	}
 	var allowed []sending
 	var ids []string
 	now := strconv.FormatInt(f.now().Unix(), 10)
 	for _, s := range members {
-		hourly, daily := f.Limits.Hourly.Hit(string(s.account.ID)), f.Limits.Daily.Hit(string(s.account.ID))
-		if err := f.Store.Do(ctx, hourly, daily); err != nil {
+		if allowed, err := f.allow(ctx, f.about(s)...); err != nil {
 			return nil, err
-		}
-		if _, refused := throttle.Refused(hourly, daily); refused {
+		} else if !allowed {
 			if err := f.sent(ctx, "throttled", s); err != nil {
 				return nil, err
 			}

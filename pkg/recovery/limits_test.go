@@ -9,20 +9,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/recovery"
 	"github.com/loge-idp/loge/pkg/secret"
 )
 
-// "Five tries per flow × unlimited flows": twenty guesses at one account in a
+// "Five tries per flow × unlimited flows": thirty guesses at one account in a
 // day, however many messages it got. The owner's link is none, and goes on.
 func TestGuessesAddUp(t *testing.T) {
 	w := start(t)
+	w.flow.Limits.Daily.Limit, w.flow.Limits.Share.Limit = 100, 100 // another limit is tried
 	guess := func(begun recovery.Begun, code string) error {
 		_, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code})
 		return err
 	}
-	for message := range 4 {
-		if message == 3 {
+	for message := range 6 {
+		if message%3 == 0 {
 			w.advance(61 * time.Minute) // three messages an hour
 		}
 		begun := w.begin(t, "alice")
@@ -34,11 +36,12 @@ func TestGuessesAddUp(t *testing.T) {
 			}
 		}
 	}
+	w.advance(61 * time.Minute)
 	begun := w.begin(t, "alice")
 	link, code := w.next(t)
 	w.settled(t)
 	if err := guess(begun, code); !errors.Is(err, recovery.ErrWrong) {
-		t.Errorf("the 21st guess was right: %v", err)
+		t.Errorf("the 31st guess was right: %v", err)
 	}
 	if _, err := w.answer(t, recovery.Reply{Link: link}); err != nil {
 		t.Errorf("the owner's link: %v", err)
@@ -127,6 +130,100 @@ func TestOneCodeOneProof(t *testing.T) {
 		all.Wait()
 		if won.Load() != 1 {
 			t.Fatalf("%d proofs of one code", won.Load())
+		}
+	}
+}
+
+// R33: what is refused is no message: who presses "send again" too often in one
+// hour has those of the rest of the day.
+func TestRefusedRequestsAreNoMessages(t *testing.T) {
+	w := start(t)
+	w.flow.Limits.Submitted.Limit = 100 // another limit is tried
+	for _, want := range []int{3, 6, 6} {
+		for n := range 10 {
+			w.beginFrom(t, "alice", fmt.Sprintf("192.0.%d.0/24", n))
+			w.settled(t)
+		}
+		if len(w.mails) != want {
+			t.Errorf("%d messages, want %d", len(w.mails), want)
+		}
+		w.advance(61 * time.Minute)
+	}
+}
+
+// What is not sent since its address had enough, for whomever, is no message of
+// the account.
+func TestAFullAddressIsNoMessageOfTheAccount(t *testing.T) {
+	w := start(t)
+	at := func(login, address string) {
+		w.people.change(login, func(a *account.Account) {
+			a.Contacts = []account.Contact{{Kind: account.Email, Value: address}}
+		})
+	}
+	at("alice", "all@home.example")
+	at("newcomer", "all@home.example")
+	for _, login := range []string{"alice", "newcomer"} {
+		for range 3 {
+			w.beginFrom(t, login, login)
+			w.settled(t)
+		}
+	}
+	if len(w.mails) != 3 {
+		t.Fatalf("%d messages to one address", len(w.mails))
+	}
+	w.unread()
+	at("newcomer", "n@home.example")
+	w.beginFrom(t, "newcomer", "another network")
+	if w.settled(t); len(w.mails) != 1 {
+		t.Error("the account's own messages were used up")
+	}
+}
+
+// R34: whoever asks in somebody else's name, from one network, takes neither
+// their turn nor all of their messages of a day.
+func TestAStrangerLeavesTheOwnerSome(t *testing.T) {
+	w := start(t)
+	const stranger, owner = "192.0.2.0/24", "198.51.100.0/24"
+	for range 3 {
+		for range 20 {
+			_, _ = w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: "alice", Source: stranger})
+		}
+		w.settled(t)
+		w.advance(61 * time.Minute)
+	}
+	if len(w.mails) != 4 {
+		t.Fatalf("a stranger had %d messages sent", len(w.mails))
+	}
+	w.unread()
+	begun := w.beginFrom(t, "alice", owner)
+	_, code := w.next(t)
+	if _, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code}); err != nil {
+		t.Error(err)
+	}
+}
+
+// R34: nobody uses up the code of somebody who waits for it, by typing others
+// beside their name.
+func TestNobodyUsesUpAnothersCode(t *testing.T) {
+	for _, login := range []string{"alice", "nobody"} {
+		w := start(t)
+		begun, code := w.begin(t, login), ""
+		if w.settled(t); login == "alice" {
+			_, code = w.next(t)
+		}
+		for n := range 8 {
+			if _, err := w.answer(t, recovery.Reply{Login: login, Code: fmt.Sprintf("%06d", n)}); !errors.Is(err, recovery.ErrWrong) {
+				t.Errorf("%s: %v", login, err)
+			}
+		}
+		if code == "" {
+			continue
+		}
+		if _, err := w.answer(t, recovery.Reply{Login: "alice", Code: code}); !errors.Is(err, recovery.ErrWrong) {
+			t.Errorf("the ninth code typed beside the name: %v", err)
+		}
+		if _, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: code}); err != nil {
+			t.Errorf("the one who waits: %v", err)
 		}
 	}
 }

@@ -144,12 +144,11 @@ func (f *Flow) refuse(ctx context.Context, s sending) error {
 	if len(to) == 0 || s.fields[fieldWanted] == string(Contact) {
 		return f.sent(ctx, result, s)
 	}
-	hourly, daily := f.Limits.Hourly.Hit(string(s.account.ID)), f.Limits.Daily.Hit(string(s.account.ID))
-	hourlyTo, dailyTo := f.Limits.Hourly.Hit("to "+f.mark(to[0])), f.Limits.Daily.Hit("to "+f.mark(to[0]))
-	if err := f.Store.Do(ctx, hourly, daily, hourlyTo, dailyTo); err != nil {
+	allowed, err := f.allow(ctx, append(f.about(s), f.toward(to[0])...)...)
+	if err != nil {
 		return err
 	}
-	if hourly.Allowed && daily.Allowed && hourlyTo.Allowed && dailyTo.Allowed {
+	if allowed {
 		op, err := f.noticeTo(note{Kind: NoticeWhy, To: to[0], Account: s.account.ID, Login: s.account.Login, Language: s.fields[fieldLanguage],
 			At: f.now().Unix(), Reason: s.account.Reason, Ends: s.account.Ends}, s.id)
 		if err != nil {

@@ -69,15 +69,22 @@ type Sessions interface {
 
 // Limits are the throttles of recovery.
 type Limits struct {
-	// Submitted bounds requests for one typed identifier, known or not: it is
-	// counted before anybody is looked up.
+	// Submitted bounds requests for one typed identifier from one address
+	// range, known or not: it is counted before anybody is looked up.
 	Submitted throttle.Limiter
 	// Source bounds requests and answers from one address range.
 	Source throttle.Limiter
 	// Hourly and Daily bound what is sent to one account, and to one address.
 	Hourly, Daily throttle.Limiter
+	// Share bounds what one address range has sent to one account: whoever asks
+	// in somebody else's name leaves them the rest (requirement R34).
+	Share throttle.Limiter
 	// Tries bounds the answers to one attempt, Guesses those for one account.
 	Tries, Guesses throttle.Limiter
+	// Elsewhere bounds those of the Tries that come from another browser than
+	// the one which began the attempt: nobody uses up the code of somebody who
+	// waits for it.
+	Elsewhere throttle.Limiter
 	// Handed bounds the answers to a code that is handed over, by network: it is
 	// too long to guess, and nobody may use up somebody else's letter.
 	Handed throttle.Limiter
@@ -97,8 +104,10 @@ func DefaultLimits() Limits {
 		Source:    throttle.Limiter{Name: "recovery source", Limit: 300, Window: time.Hour},
 		Hourly:    throttle.Limiter{Name: "recovery hourly", Limit: 3, Window: time.Hour},
 		Daily:     throttle.Limiter{Name: "recovery daily", Limit: 6, Window: 24 * time.Hour},
+		Share:     throttle.Limiter{Name: "recovery share", Limit: 4, Window: 24 * time.Hour},
 		Tries:     throttle.Limiter{Name: "recovery tries", Limit: 5, Window: 7 * 24 * time.Hour},
-		Guesses:   throttle.Limiter{Name: "recovery guesses", Limit: 20, Window: 24 * time.Hour},
+		Guesses:   throttle.Limiter{Name: "recovery guesses", Limit: 30, Window: 24 * time.Hour},
+		Elsewhere: throttle.Limiter{Name: "recovery elsewhere", Limit: 3, Window: 7 * 24 * time.Hour},
 		Handed:    throttle.Limiter{Name: "recovery handed", Limit: 5, Window: time.Hour},
 		Facts:     throttle.Limiter{Name: "recovery facts", Limit: 5, Window: 24 * time.Hour},
 		All:       throttle.Limiter{Name: "recovery all", Limit: 5000, Window: time.Hour},
@@ -232,5 +241,8 @@ func nameKey(login string) store.Key {
 func fold(login string) string {
 	return strings.ToLower(norm.NFKC.String(strings.TrimSpace(login)))
 }
+
+// from is a subject of which each network has its own count.
+func from(subject, source string) string { return subject + " from " + source }
 
 func newAttempt() string { return ticket.NewTag() + secret.Random(attemptLen-ticket.TagLen) }

@@ -179,7 +179,12 @@ func start(t *testing.T) *world {
 
 func (w *world) begin(t *testing.T, login string) recovery.Begun {
 	t.Helper()
-	begun, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: login, Language: "en", Source: "192.0.2.0/24"})
+	return w.beginFrom(t, login, "192.0.2.0/24")
+}
+
+func (w *world) beginFrom(t *testing.T, login, source string) recovery.Begun {
+	t.Helper()
+	begun, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: login, Language: "en", Source: source})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -619,7 +624,7 @@ func TestAskingAgainBacksOff(t *testing.T) {
 		}
 		for _, minutes := range []time.Duration{2, 4, 8, 16, 30, 30} {
 			var slow *recovery.SlowDown
-			_, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: " " + strings.ToUpper(login), Source: "198.51.100.0/24"})
+			_, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: " " + strings.ToUpper(login), Source: "192.0.2.0/24"})
 			if !errors.As(err, &slow) || slow.Wait.Round(time.Second) != minutes*time.Minute {
 				t.Fatalf("%s: %v, %v; want %d minutes", login, slow, err, minutes)
 			}
@@ -730,7 +735,7 @@ func TestParallelGuesses(t *testing.T) {
 // R-REC-08: of fifty at once, one.
 func TestRaces(t *testing.T) {
 	w := start(t)
-	w.flow.Limits.Hourly.Limit, w.flow.Limits.Daily.Limit, w.flow.Limits.Source.Limit, w.flow.Limits.Submitted.Limit = 1000, 1000, 100000, 1000
+	w.flow.Limits.Hourly.Limit, w.flow.Limits.Daily.Limit, w.flow.Limits.Source.Limit, w.flow.Limits.Submitted.Limit, w.flow.Limits.Share.Limit = 1000, 1000, 100000, 1000, 1000
 	replicas := w.replicas()
 	for round := range 10 {
 		w.begin(t, "alice")

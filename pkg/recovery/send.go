@@ -205,19 +205,19 @@ func (f *Flow) sender(s sending) Method {
 // those of the account and method (requirement R31: newer supersedes older).
 // It fills in the fields that it adds.
 func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
-	hourly, daily := f.Limits.Hourly.Hit(string(s.account.ID)), f.Limits.Daily.Hit(string(s.account.ID))
-	if err := f.Store.Do(ctx, hourly, daily); err != nil {
+	count := f.about(*s)
+	if allowed, err := f.allow(ctx, count...); err != nil || !allowed {
 		return false, err
-	}
-	if _, refused := throttle.Refused(hourly, daily); refused {
-		return false, nil
 	}
 	added := store.Fields{fieldAccount: string(s.account.ID), fieldPurpose: string(s.purpose), fieldMethod: s.method.Name(),
 		fieldSent: strconv.FormatInt(f.now().Unix(), 10), fieldSince: since(s.account)}
 	if m, ok := s.method.(Addressed); ok {
-		to, allowed, err := f.choose(ctx, m.To(s.account, s.purpose), hourly.Count)
-		if err != nil || !allowed {
+		to, err := f.choose(ctx, m.To(s.account, s.purpose), count[0].Count)
+		if err != nil {
 			return false, err
+		}
+		if allowed, err := f.allow(ctx, f.toward(to)...); err != nil || !allowed {
+			return false, errors.Join(err, f.Store.Do(ctx, throttle.Back(count...)...))
 		}
 		added[fieldTo] = f.mark(to)
 	}
@@ -274,22 +274,47 @@ func (f *Flow) challengeOf(s sending) Challenge {
 // message of an hour, the second for the next one, and so on, so that whoever
 // cannot read the first mailbox asks again and gets at the second. Those that
 // refused a message stand back (requirement R23).
-func (f *Flow) choose(ctx context.Context, contacts []account.Contact, nth int) (account.Contact, bool, error) {
+func (f *Flow) choose(ctx context.Context, contacts []account.Contact, nth int) (account.Contact, error) {
 	doubtful, err := f.Doubtful(ctx, contacts)
 	if err != nil {
-		return account.Contact{}, false, err
+		return account.Contact{}, err
 	}
 	sound := slices.DeleteFunc(slices.Clone(contacts), func(c account.Contact) bool { return slices.Contains(doubtful, c) })
 	if len(sound) > 0 {
 		contacts = sound
 	}
-	to := contacts[(nth-1)%len(contacts)]
-	hourly, daily := f.Limits.Hourly.Hit("to "+f.mark(to)), f.Limits.Daily.Hit("to "+f.mark(to))
-	if err := f.Store.Do(ctx, hourly, daily); err != nil {
-		return to, false, err
+	return contacts[(nth-1)%len(contacts)], nil
+}
+
+// about are the counts of what is sent to an account, the hour's first.
+func (f *Flow) about(s sending) []*store.Hit {
+	who := string(s.account.ID)
+	count := []*store.Hit{f.Limits.Hourly.Hit(who), f.Limits.Daily.Hit(who)}
+	if s.typed.Source != "" { // else its owner asks, who has proved something
+		count = append(count, f.Limits.Share.Hit(from(who, s.typed.Source)))
 	}
-	_, refused := throttle.Refused(hourly, daily)
-	return to, !refused, nil
+	return count
+}
+
+// toward are those of what is sent to a contact, whosever it is.
+func (f *Flow) toward(c account.Contact) []*store.Hit {
+	return []*store.Hit{f.Limits.Hourly.Hit("to " + f.mark(c)), f.Limits.Daily.Hit("to " + f.mark(c))}
+}
+
+// allow counts a message by several bounds: what one of them refuses is none,
+// and counts for nothing.
+func (f *Flow) allow(ctx context.Context, count ...*store.Hit) (bool, error) {
+	ops := make([]store.Op, len(count))
+	for i, hit := range count {
+		ops[i] = hit
+	}
+	if err := f.Store.Do(ctx, ops...); err != nil {
+		return false, err
+	}
+	if _, refused := throttle.Refused(count...); refused {
+		return false, f.Store.Do(ctx, throttle.Back(count...)...)
+	}
+	return true, nil
 }
 
 // chosen finds the contact of an attempt as the directory has it now, and

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -12,8 +13,8 @@ import (
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
-	"github.com/loge-idp/loge/pkg/throttle"
 	"github.com/loge-idp/loge/pkg/ticket"
+	"github.com/loge-idp/loge/pkg/web"
 )
 
 func (f *Flow) undos() ticket.Book {
@@ -68,15 +69,15 @@ func (f *Flow) UndoContact(ctx context.Context, token, address string) error {
 	}
 	ops := slices.Concat(later, f.Forget(who))
 	// Whoever took the account over must not have used up the messages by which
-	// its owner gets a new password.
+	// its owner, who is here now, gets a new password.
+	here, _ := netip.ParseAddr(address)
+	source := web.Range(here)
 	for _, login := range a.Logins {
-		ops = append(ops, f.Limits.Submitted.Forgive(fold(login)))
+		ops = append(ops, f.Limits.Submitted.Forgive(from(fold(login), source)))
 	}
-	for _, limit := range []throttle.Limiter{f.Limits.Hourly, f.Limits.Daily} {
-		ops = append(ops, limit.Forgive(string(who)))
-	}
+	ops = append(ops, f.Limits.Hourly.Forgive(string(who)), f.Limits.Daily.Forgive(string(who)), f.Limits.Share.Forgive(from(string(who), source)))
 	for _, c := range before {
-		ops = append(ops, f.Limits.Submitted.Forgive(fold(c.Value)), f.Limits.Hourly.Forgive("to "+f.mark(c)), f.Limits.Daily.Forgive("to "+f.mark(c)))
+		ops = append(ops, f.Limits.Submitted.Forgive(from(fold(c.Value), source)), f.Limits.Hourly.Forgive("to "+f.mark(c)), f.Limits.Daily.Forgive("to "+f.mark(c)))
 	}
 	if err := f.Store.Do(ctx, ops...); err != nil {
 		return err

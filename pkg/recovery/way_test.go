@@ -310,7 +310,7 @@ func TestNoPathWithoutAProof(t *testing.T) {
 	for round := 0; round < 2 || changes == 0 && round < 30; round++ {
 		w := strict(t)
 		l := &w.flow.Limits
-		l.Submitted.Limit, l.Source.Limit, l.Hourly.Limit, l.Daily.Limit, l.Tries.Limit, l.Guesses.Limit, l.Facts.Limit = 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6
+		l.Submitted.Limit, l.Source.Limit, l.Hourly.Limit, l.Daily.Limit, l.Share.Limit, l.Tries.Limit, l.Elsewhere.Limit, l.Guesses.Limit, l.Facts.Limit = 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6
 		people := []string{"boss", "clerk", "newcomer", "alice", "closed", "nobody"}
 		born := map[string]string{"boss": "01/02/1980", "clerk": "01/02/1980", "newcomer": "20/05/2007", "alice": "14/03/2005"}
 		pick := func(from []string) string { return from[random.IntN(len(from))] }
