@@ -142,6 +142,16 @@ func (p *Portal) present(r *http.Request, s *session.Session) (owner *recovery.O
 	return owner, err
 }
 
+// isWrong reports whether it was not the present password, and wrongCurrent says
+// so.
+func isWrong(err error) bool {
+	return errors.Is(err, login.ErrRejected) || errors.Is(err, recovery.ErrWrong)
+}
+
+func wrongCurrent() *render.Alert {
+	return &render.Alert{Key: render.AlertWrongCurrent, Field: "current", Links: []render.Link{{Key: render.LinkRecover, URL: "/recover"}}}
+}
+
 // changeOwn changes the password of an owner. The alert says what was wrong, with
 // the proof too; it is nil when the password was changed.
 func (p *Portal) changeOwn(r *http.Request, s *session.Session, owner *recovery.Owner, err error) (*render.Alert, error) {
@@ -150,8 +160,8 @@ func (p *Portal) changeOwn(r *http.Request, s *session.Session, owner *recovery.
 	}
 	var refused *recovery.Refused
 	switch {
-	case errors.Is(err, login.ErrRejected), errors.Is(err, recovery.ErrWrong):
-		return &render.Alert{Key: render.AlertWrongCurrent, Field: "current", Links: []render.Link{{Key: render.LinkRecover, URL: "/recover"}}}, nil
+	case isWrong(err):
+		return wrongCurrent(), nil
 	case errors.As(err, &refused):
 		alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
 		for _, reason := range refused.Reasons {

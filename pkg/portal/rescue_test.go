@@ -3,6 +3,7 @@ package portal_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/portal"
@@ -61,5 +62,38 @@ func TestRescueAddressIsNoNumber(t *testing.T) {
 	h.settled()
 	if got := d.of("alice").Contacts; len(sent) > 0 || len(got) != 1 {
 		t.Errorf("%d text messages; on file: %v", len(sent), got)
+	}
+}
+
+// R25: the step comes to open sessions too, and there an address is not changed
+// by who only found the browser.
+func TestRescueAddressOfAnOldSession(t *testing.T) {
+	h := open(t)
+	d := h.editing()
+	b := h.browser()
+	b.signIn("alice")
+	h.steps(portal.Steps{Notes: "info", Address: &portal.Rescue{}})
+	h.store.Advance(11 * time.Minute)
+	page := b.get("/account").has(t, `name="address"`, `name="current"`)
+	put := func(fields ...string) answer {
+		return b.post("/login/continue", append(fields, "step", "address", "state", page.state(t))...)
+	}
+	for _, current := range []string{"", "wrong"} {
+		put("address", "other@home.example", "current", current).is(t, http.StatusUnprocessableEntity).has(t, `id="current"`, `aria-invalid="true"`, `value="other@home.example"`)
+	}
+	put("address", "other@home.example", "lang", "en").has(t, "Present password", `value="other@home.example"`)
+	h.settled()
+	if len(h.mails) > 0 {
+		t.Fatalf("a code for who does not know the password: %v", <-h.mails)
+	}
+	h.people.switchOff(true)
+	put("address", "other@home.example", "current", old).is(t, http.StatusServiceUnavailable)
+	h.people.switchOff(false)
+	put("address", "other@home.example", "current", old).is(t, http.StatusOK).has(t, `name="code"`)
+	m := <-h.mails
+	h.settled()
+	put("code", inCode.FindString(m.Text)).is(t, http.StatusSeeOther)
+	if got := d.of("alice").Contacts; len(got) != 1 || got[0].Value != "other@home.example" {
+		t.Errorf("on file: %v", got)
 	}
 }

@@ -194,6 +194,11 @@ func (p rescue) Due(s *session.Session) bool {
 	return err != nil || unreachable(s.Account) || p.now().Sub(proved) > p.config.Every.Or(year)
 }
 
+// asksCurrent reports whether the present password was given too long ago to
+// change an address by it (requirement R25): a session that stays open may come
+// to the step at any time.
+func (p rescue) asksCurrent(s *session.Session) bool { return p.now().Sub(s.AuthTime) > recent }
+
 // left is how often it may still be put off.
 func (p rescue) left(a account.Account) int {
 	used, _ := strconv.Atoi(p.notes.of(a, notedLater)) // nothing is none
@@ -201,16 +206,31 @@ func (p rescue) left(a account.Account) int {
 }
 
 func (p rescue) Show(w http.ResponseWriter, r *http.Request, s *session.Session, form login.StepForm) {
+	back, _ := form.Again.(retyped)
 	frame := stepFrame(p, form)
+	frame.Alert = back.alert
 	_, to, until := proving(s)
-	view := render.Rescue{Frame: frame, SentTo: to, ValidUntil: until, Later: p.left(s.Account)}
+	view := render.Rescue{Frame: frame, SentTo: to, ValidUntil: until, Later: p.left(s.Account), Current: p.asksCurrent(s)}
 	if on := s.Account.Reach(account.Email); len(on) > 0 {
 		view.Typed, view.Known = on[0].Value, true
 	}
+	view.Typed = or(back.address, view.Typed)
 	p.Pages.Render(w, r, statusOf(frame.Alert), view)
 }
 
+// retyped is what goes back to the form of the address: what was wrong, if
+// anything was, and what was typed.
+type retyped struct {
+	alert   *render.Alert
+	address string
+}
+
 func (p rescue) Take(r *http.Request, s *session.Session) (any, error) {
+	alert, err := p.take(r, s)
+	return retyped{alert, r.PostFormValue("address")}, err
+}
+
+func (p rescue) take(r *http.Request, s *session.Session) (*render.Alert, error) {
 	attempt, _, _ := proving(s)
 	switch {
 	case render.SwitchesLanguage(r):
@@ -223,13 +243,20 @@ func (p rescue) Take(r *http.Request, s *session.Session) (any, error) {
 	case attempt == "" && isNumber(r.PostFormValue("address")): // it would take the place of the mail address
 		return &render.Alert{Key: render.AlertBadAddress, Field: "address"}, nil
 	case attempt == "":
+		if p.asksCurrent(s) {
+			if _, err := p.present(r, s); isWrong(err) {
+				return wrongCurrent(), nil
+			} else if err != nil {
+				return nil, err
+			}
+		}
 		var from account.Contact
 		if on := s.Account.Reach(account.Email); len(on) > 0 {
 			from = on[0]
 		}
-		return answered(p.ask(r, s, from))
+		return p.ask(r, s, from)
 	}
-	return answered(p.prove(r, s))
+	return p.prove(r, s)
 }
 
 // later puts it off, as often as that is allowed.
@@ -245,9 +272,6 @@ func (p rescue) later(r *http.Request, s *session.Session) error {
 	}
 	return err
 }
-
-// answered makes of what a helper says what Take says.
-func answered(alert *render.Alert, err error) (any, error) { return alert, err }
 
 func statusOf(alert *render.Alert) int {
 	if alert == nil {

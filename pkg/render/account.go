@@ -95,6 +95,8 @@ type Rescue struct {
 	ValidUntil time.Time
 	// Later is how often it may still be put off.
 	Later int
+	// Current asks for the present password too.
+	Current bool
 }
 
 // Contacts lists the rescue addresses and changes them: address and instead are

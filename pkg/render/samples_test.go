@@ -152,6 +152,7 @@ func samples() []sample {
 		{"account-events-none", render.Events{Frame: render.Frame{NoDoors: true}}},
 		{"step-charter", render.Charter{Frame: alert(moodle, render.Alert{Key: render.AlertTerms, Field: "charter"}), URL: "https://univ-valmont.example/charte"}},
 		{"step-address", render.Rescue{Frame: moodle, Later: 2}},
+		{"step-address-later-on", render.Rescue{Frame: alert(moodle, render.Alert{Key: render.AlertWrongCurrent, Field: "current"}), Current: true}},
 		{"step-address-known", render.Rescue{Frame: alert(moodle, render.Alert{Key: render.AlertBadAddress, Field: "address"}), Typed: "elodie@example.org", Known: true}},
 		{"step-address-sent", render.Rescue{Frame: moodle, SentTo: "elodie@example.org", ValidUntil: later, Later: 1}},
 		{"account-contacts", render.Contacts{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertConflict}), On: []render.DeskContact{
