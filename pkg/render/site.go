@@ -16,7 +16,7 @@ type Site struct {
 	// votre compte …": "de l’université".
 	Account Text `json:"account"`
 	// LoginExample is a login as people know theirs: "elefevre".
-	LoginExample string `json:"login_example"`
+	LoginExample string `json:"loginExample"`
 	// Key and Brass are the two colours of the place, #rrggbb: of buttons and
 	// links, and of the one line. Where one would be hard to read, the nearest
 	// that is readable takes its place.
