@@ -23,12 +23,13 @@ func (p *Portal) question(w http.ResponseWriter, r *http.Request, s *session.Ses
 
 func (p *Portal) showQuestion(w http.ResponseWriter, r *http.Request, s *session.Session, frame render.Frame) {
 	m, lang := p.Recovery.Choosable(), p.Pages.Language(r)
-	view := render.Question{Frame: frame, Chosen: r.PostFormValue("question")}
+	view := render.Question{Frame: frame, Chosen: r.PostFormValue("question"), Typed: r.PostFormValue("answer")}
 	if m.Offers(s.Account, recovery.Reset) {
 		view.Present = m.Wording(s.Account, lang)
 	}
 	for _, c := range m.Choices(lang) {
 		view.Choices = append(view.Choices, render.Choice{Value: c.Word, Name: c.Text})
+		view.Chosen = or(view.Chosen, c.Word)
 	}
 	p.Pages.Render(w, r, statusOf(bad(frame.Alert)), view)
 }

@@ -39,7 +39,7 @@ func TestQuestion(t *testing.T) {
 	b.signIn("alice")
 	b.get("/account").has(t, "/account/question")
 	b.get("/account/question").is(t, http.StatusOK).has(t, "Votre premier animal ?").hasNot(t, "Question actuelle")
-	b.post("/account/question", "question", "mother", "answer", "Félix le chat").is(t, http.StatusUnprocessableEntity).has(t, `aria-invalid="true"`)
+	b.post("/account/question", "question", "mother", "answer", "Félix le chat").is(t, http.StatusUnprocessableEntity).has(t, `aria-invalid="true"`, `value="Félix le chat"`)
 	b.post("/account/question", "question", "pet", "answer", "").is(t, http.StatusUnprocessableEntity)
 	b.leads(b.post("/account/question", "question", "pet", "answer", "Félix le chat"), "/account/question?done=question_saved").has(t, "Question actuelle", "Votre premier animal ?").hasNot(t, "Félix")
 	b.post("/account/question", "question", "street", "answer", "rue des Lilas").is(t, http.StatusSeeOther)

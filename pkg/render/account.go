@@ -144,7 +144,8 @@ type ProfileChoice struct {
 type Question struct {
 	Frame
 	Choices []Choice
-	Chosen  string // as chosen before
+	Chosen  string // the value of the one that is marked
+	Typed   string // the answer
 	Present string // the one that there is; empty for none
 }
 
