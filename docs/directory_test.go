@@ -10,8 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/loge-idp/loge/pkg/render"
+	"github.com/loge-idp/loge/pkg/server"
 	"github.com/loge-idp/loge/providers/ldap"
+	"github.com/loge-idp/loge/providers/redis"
 	"github.com/loge-idp/loge/providers/several"
+	"github.com/loge-idp/loge/providers/smtp"
 )
 
 // keys are those of a section and of the sections in it, as a file has them.
@@ -49,6 +53,20 @@ func TestDirectoryPageIsWhole(t *testing.T) {
 	for _, name := range append(all, ldap.Presets()...) {
 		if !strings.Contains(page, "`"+name+"`") {
 			t.Errorf("directory.md does not explain %q", name)
+		}
+	}
+}
+
+// So has the page of the configuration, of what no other page explains.
+func TestConfigurationPageIsWhole(t *testing.T) {
+	page := read(t, "configuration.md")
+	for _, section := range []reflect.Type{reflect.TypeFor[server.Config](), reflect.TypeFor[server.Signing](), reflect.TypeFor[server.Session](), reflect.TypeFor[server.Login](),
+		reflect.TypeFor[render.Site](), reflect.TypeFor[render.Help](), reflect.TypeFor[render.Links](), reflect.TypeFor[render.Theme](),
+		reflect.TypeFor[redis.Config](), reflect.TypeFor[smtp.Config]()} {
+		for _, name := range keys(section) {
+			if !strings.Contains(page, "`"+name+"`") && !regexp.MustCompile(`(?m)^ *`+name+`:`).MatchString(page) {
+				t.Errorf("configuration.md does not explain %q of %v", name, section)
+			}
 		}
 	}
 }

@@ -106,6 +106,9 @@ func TestPagesOpen(t *testing.T) {
 		return path
 	}
 	here := write("machine", strings.ToUpper(secret[:40])+":1\n", 0o700) // a program to run, a list of passwords to read
+	if err := os.Mkdir(filepath.Join(dir, "templates"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, page := range everyPage(t) {
 		for _, block := range blocks(read(t, page)) {
 			for _, name := range variable.FindAllStringSubmatch(block, -1) {
