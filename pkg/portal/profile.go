@@ -70,7 +70,8 @@ var kinds = map[string]func(value string) bool{
 	},
 	"url": func(value string) bool {
 		u, err := url.Parse(value)
-		return err == nil && u.Scheme == "https" && u.Host != ""
+		// RFC 3986 has no place for these, and whoever shows the address might not escape them.
+		return err == nil && u.Scheme == "https" && u.Host != "" && !strings.ContainsAny(value, " <>\"\\^`{|}")
 	},
 }
 
@@ -166,9 +167,9 @@ func (p *Portal) showProfile(w http.ResponseWriter, r *http.Request, s *session.
 	view := render.Profile{Frame: frame}
 	for _, f := range p.fieldsOf(s.Account) {
 		on := s.Account.Attributes[f.Attribute]
-		shown := render.ProfileField{Name: fieldValue + f.Attribute, Label: f.Label, Hint: f.Hint, Kind: or(f.Type, "text"), Several: f.Several,
+		shown := render.ProfileField{Name: fieldValue + f.Attribute, Label: f.Label, Hint: f.Hint, Kind: or(f.Type, "text"), Required: f.Required, Several: f.Several,
 			Was: fieldWas + f.Attribute, Before: strings.Join(on, "\n")}
-		if typed, ok := f.typed(r); ok && (frame.Alert != nil && frame.Alert.Key == render.AlertBadValue || render.SwitchesLanguage(r)) {
+		if typed, ok := f.typed(r); ok && (frame.Alert != nil && frame.Alert.Field != "" || render.SwitchesLanguage(r)) {
 			on = typed
 		}
 		shown.Value = strings.Join(on, "\n")
@@ -192,18 +193,25 @@ func (p *Portal) postProfile(w http.ResponseWriter, r *http.Request, s *session.
 			return
 		}
 	}
-	err := p.edit(r, s, fields)
-	if conflict := errors.Is(err, directory.ErrConflict); conflict || err == nil {
-		if err = errors.Join(p.refresh(r, s), p.Sessions.Commit(r.Context(), w, s)); err == nil && conflict {
-			p.profileAlert(w, r, s, render.Alert{Key: render.AlertConflict})
-			return
-		}
-	}
-	if err != nil {
+	at, err := p.edit(r, s, fields)
+	if errors.Is(err, directory.ErrUnavailable) || errors.Is(err, directory.ErrNotFound) {
 		p.Unavailable(w, r, err)
 		return
 	}
-	p.did(w, r, "/account/data", render.AlertSaved)
+	// What was written before that one stays.
+	if failed := errors.Join(p.refresh(r, s), p.Sessions.Commit(r.Context(), w, s)); failed != nil {
+		p.Unavailable(w, r, failed)
+		return
+	}
+	switch {
+	case errors.Is(err, directory.ErrConflict):
+		p.profileAlert(w, r, s, render.Alert{Key: render.AlertConflict})
+	case err != nil: // the directory has a syntax of its own for it
+		p.Logger.WarnContext(r.Context(), "a value that the directory does not take", "ref", web.Reference(r), "attribute", at.Attribute, "err", err)
+		p.profileAlert(w, r, s, render.Alert{Key: render.AlertRefusedValue, Field: fieldValue + at.Attribute})
+	default:
+		p.did(w, r, "/account/data", render.AlertSaved)
+	}
 }
 
 func (p *Portal) profileAlert(w http.ResponseWriter, r *http.Request, s *session.Session, alert render.Alert) {
@@ -212,11 +220,12 @@ func (p *Portal) profileAlert(w http.ResponseWriter, r *http.Request, s *session
 	p.showProfile(w, r, s, frame)
 }
 
-// edit writes what was changed in a form, from what the form showed.
-func (p *Portal) edit(r *http.Request, s *session.Session, fields []Field) error {
+// edit writes what was changed in a form, from what the form showed, up to the
+// first field at which that fails.
+func (p *Portal) edit(r *http.Request, s *session.Session, fields []Field) (at Field, err error) {
 	editor, ok := p.Login.Directory.(directory.Editor)
 	if !ok {
-		return errors.New("portal: this directory cannot be changed") // Allow has seen to it
+		return at, errors.New("portal: this directory cannot be changed") // Allow has seen to it
 	}
 	for _, f := range fields {
 		was := lines(r.PostForm[fieldWas+f.Attribute])
@@ -232,10 +241,10 @@ func (p *Portal) edit(r *http.Request, s *session.Session, fields []Field) error
 		p.Login.Audit.Record(r.Context(), audit.Event{Action: "account.edit", Result: result, Account: s.Account.ID, Address: web.ClientAddr(r).String(),
 			Detail: []slog.Attr{slog.String("attribute", f.Attribute)}})
 		if err != nil {
-			return err
+			return f, err
 		}
 	}
-	return nil
+	return at, nil
 }
 
 // typed are the values that a form brings, and whether it has the field: of boxes

@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
@@ -95,6 +97,36 @@ func TestProfile(t *testing.T) {
 	if got := d.of("alice").Attributes["mailForwardingAddress"]; len(got) != 0 {
 		t.Errorf("emptied: %v", got)
 	}
+}
+
+// strict is a directory with a syntax of its own.
+type strict struct{ written }
+
+func (d strict) Edit(ctx context.Context, id account.ID, attribute string, from, to []string) error {
+	if strings.ContainsFunc(strings.Join(to, ""), func(r rune) bool { return r > unicode.MaxASCII }) {
+		return errors.New("edit: invalid attribute syntax")
+	}
+	return d.written.Edit(ctx, id, attribute, from, to)
+}
+
+// What a value must be is said before it is typed; what only the directory does
+// not take is no fault of the service, and is still there to be mended.
+func TestProfileIsSpokenOf(t *testing.T) {
+	h := open(t)
+	d := strict{h.editing()}
+	h.portal.Login.Directory = d
+	if err := h.portal.Allow(portal.Fields{{Attribute: "labeledURI", Label: name, Type: "url", Required: true}, {Attribute: "room", Label: name}}); err != nil {
+		t.Fatal(err)
+	}
+	b := h.browser()
+	b.signIn("alice")
+	b.get("/account/data").has(t, "adresse web complète, en https", "à remplir")
+	for _, wrong := range []string{"", "http://alice.example/", "javascript:alert(1)", `https://alice.example/"><script>`, "https://alice.example/a b", "alice.example"} {
+		b.post("/account/data", "value-labeledURI", wrong, "was-labeledURI", "https://was.example/").is(t, http.StatusUnprocessableEntity).has(t, `aria-invalid="true"`)
+	}
+	b.post("/account/data", "value-room", "à côté", "was-room", "").is(t, http.StatusUnprocessableEntity).has(t, "L’annuaire ne prend pas cette valeur", `value="à côté"`, `aria-invalid="true"`)
+	h.people.switchOff(true)
+	b.post("/account/data", "value-room", "12", "was-room", "").is(t, http.StatusServiceUnavailable)
 }
 
 func TestFieldsAreChecked(t *testing.T) {

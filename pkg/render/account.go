@@ -122,7 +122,9 @@ type ProfileField struct {
 	Name  string
 	Label Text
 	Hint  Text
-	Kind  string // "text", "email", "url", "phone" or "choice"
+	Kind  string // "text", "email", "url", "phone" or "choice": account.data.kind.<Kind>
+	// Required does not let it be emptied.
+	Required bool
 	// Several lets it have several values: of a choice as many as are wanted,
 	// else one a line.
 	Several bool
@@ -186,6 +188,7 @@ const (
 	// AlertContactConfirmed: it was on file, and is proved now.
 	AlertContactConfirmed AlertKey = "contact_confirmed"
 	AlertBadValue        AlertKey = "bad_value" // no value that may stand there
+	AlertRefusedValue    AlertKey = "refused_value" // by the directory; the fields before it are saved
 	AlertSaved           AlertKey = "saved"
 	AlertAsked           AlertKey = "asked"
 	AlertQuestionSaved   AlertKey = "question_saved"
@@ -196,11 +199,14 @@ var AccountNews = []AlertKey{AlertPasswordChanged, AlertSessionEnded, AlertRevok
 
 func accountKeys() []string {
 	var keys []string
-	for _, k := range append([]AlertKey{AlertWrongCurrent, AlertTerms, AlertConflict, AlertBadValue}, AccountNews...) {
+	for _, k := range append([]AlertKey{AlertWrongCurrent, AlertTerms, AlertConflict, AlertBadValue, AlertRefusedValue}, AccountNews...) {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")
 	}
 	for _, part := range []string{"password", "contacts", "data", "sessions", "apps", "events", "extend", "establishment", "question", "download"} {
 		keys = append(keys, "account."+part+".title")
+	}
+	for _, kind := range []string{"email", "url", "phone"} {
+		keys = append(keys, "account.data.kind."+kind)
 	}
 	return keys
 }

@@ -161,7 +161,7 @@ func samples() []sample {
 		{"account-contacts-sent", render.Contacts{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadCode, Field: "code"}), On: []render.DeskContact{{Text: "elodie@example.org"}, {Text: "e.l@example.net", Frozen: true}}, SentTo: "elodie@example.org", ValidUntil: later}},
 		{"account-data", render.Profile{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadValue, Field: "value-labeledURI"}), Fields: []render.ProfileField{
 			{Name: "value-labeledURI", Was: "was-labeledURI", Label: render.Text{"fr": "Page personnelle", "en": "Home page"}, Kind: "url", Value: "nowhere"},
-			{Name: "value-listeRouge", Was: "was-listeRouge", Label: render.Text{"": "Annuaire"}, Hint: render.Text{"": "qui vous y trouve"}, Kind: "choice", Before: "a",
+			{Name: "value-listeRouge", Was: "was-listeRouge", Label: render.Text{"": "Annuaire"}, Hint: render.Text{"": "qui vous y trouve"}, Kind: "choice", Required: true, Value: "a", Before: "a",
 				Choices: []render.ProfileChoice{{Value: "a", Label: render.Text{"fr": "Tous", "en": "All"}, Chosen: true}, {Value: "b", Label: render.Text{"fr": "Personne", "en": "Nobody"}}}}}}},
 		{"account-data-several", render.Profile{Frame: render.Frame{NoDoors: true}, Fields: []render.ProfileField{
 			{Name: "value-forward", Was: "was-forward", Label: render.Text{"fr": "Redirection", "en": "Forward to"}, Kind: "email", Several: true, Value: "a@home.example\nb@home.example"},
