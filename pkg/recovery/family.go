@@ -43,7 +43,8 @@ func (f *Flow) sharing(ctx context.Context, login string) ([]account.Account, er
 // a link and a code for each. Every account is counted, and so is the address.
 func (f *Flow) sendFamily(ctx context.Context, parent sending, found []account.Account) error {
 	var members []sending
-	var closed sending
+	var left sending // one of those who get nothing, and why
+	var why account.Reason
 	for _, a := range found {
 		s := parent
 		s.fields, s.account = maps.Clone(parent.fields), a
@@ -51,10 +52,13 @@ func (f *Flow) sendFamily(ctx context.Context, parent sending, found []account.A
 		purpose, ok := grant(Purpose(s.fields[fieldWanted]), a)
 		m := f.familyMethod(a, purpose)
 		to := slices.IndexFunc(a.Contacts, func(c account.Contact) bool {
-			return c.Kind == account.Email && fold(c.Value) == fold(parent.typed.Login)
+			return c.Kind == account.Email && !c.Frozen && fold(c.Value) == fold(parent.typed.Login)
 		})
-		if !ok {
-			closed = s
+		switch {
+		case !ok:
+			left, why = s, a.Reason
+		case m == nil && left.account.ID == "":
+			left, why = s, noWay
 		}
 		if !ok || m == nil || to < 0 || len(members) == maxFamily {
 			continue
@@ -63,8 +67,8 @@ func (f *Flow) sendFamily(ctx context.Context, parent sending, found []account.A
 		members = append(members, s)
 	}
 	switch {
-	case len(members) == 0 && closed.account.ID != "":
-		return f.refuse(ctx, closed)
+	case len(members) == 0 && left.account.ID != "":
+		return f.refuse(ctx, left, why)
 	case len(members) == 0:
 		return f.sent(ctx, "no_channel", parent)
 	}

@@ -3,6 +3,7 @@ package recovery_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,4 +59,24 @@ func TestHold(t *testing.T) {
 	w.advance(72*time.Hour + time.Second)
 	w.begin(t, "alice")
 	w.next(t)
+}
+
+// Nor is it when somebody else has the same address, and asks by that.
+func TestHoldInAFamily(t *testing.T) {
+	w := family(t)
+	shared := account.Contact{Kind: account.Email, Value: "famille@home.example"}
+	w.people.change("zmartin", func(a *account.Account) {
+		a.Contacts = []account.Contact{{Kind: account.Email, Value: "zoe@home.example"}, shared}
+	})
+	if err := w.flow.Hold(t.Context(), "id-zmartin", shared); err != nil {
+		t.Fatal(err)
+	}
+	w.begin(t, shared.Value)
+	w.settled(t)
+	if len(w.mails) != 1 {
+		t.Fatalf("%d mails", len(w.mails))
+	}
+	if m := <-w.mails; m.To != shared.Value || strings.Contains(m.Text, "zmartin") {
+		t.Errorf("to %s:\n%s", m.To, m.Text)
+	}
 }

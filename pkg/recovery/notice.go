@@ -135,11 +135,18 @@ func (f *Flow) view(n note) render.MailView {
 	return render.MailChanged{Origin: n.Origin, Login: n.Login, At: at, URL: f.Home}
 }
 
-// refuse tells the owner of an account that may not be given anything why that
-// is (requirement R12): by mail to an address on file, so that nobody else
-// learns it.
-func (f *Flow) refuse(ctx context.Context, s sending) error {
-	result := "refused_" + string(s.account.Reason)
+// noWay is why somebody is sent nothing to answer whose account could be given
+// something: no message that could be sent now is enough, or leads to what is.
+const noWay = account.Reason(render.ReasonNoWay)
+
+// refuse tells the owner of an account that is given nothing why that is
+// (requirement R12): by mail to an address on file, so that nobody else learns
+// it.
+func (f *Flow) refuse(ctx context.Context, s sending, why account.Reason) error {
+	result := "refused_" + string(why)
+	if why == noWay {
+		result = "no_channel"
+	}
 	to := s.account.Reach(account.Email)
 	if len(to) == 0 || s.fields[fieldWanted] == string(Contact) {
 		return f.sent(ctx, result, s)
@@ -150,7 +157,7 @@ func (f *Flow) refuse(ctx context.Context, s sending) error {
 	}
 	if allowed {
 		op, err := f.noticeTo(note{Kind: NoticeWhy, To: to[0], Account: s.account.ID, Login: s.account.Login, Language: s.fields[fieldLanguage],
-			At: f.now().Unix(), Reason: s.account.Reason, Ends: s.account.Ends}, s.id)
+			At: f.now().Unix(), Reason: why, Ends: s.account.Ends}, s.id)
 		if err != nil {
 			return err
 		}

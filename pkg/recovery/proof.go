@@ -183,7 +183,7 @@ func (f *Flow) ready(p proven) Ready {
 		out.More = append(out.More, more)
 	}
 	if ways := f.ways(p.account, p.purpose, p.by); len(ways) > 0 {
-		out.Left = missing(ways[0], p.by)
+		out.Left = len(missing(ways[0], p.by))
 	}
 	out.Short = len(out.More) == 0
 	return out

@@ -146,7 +146,7 @@ func (f *Flow) send(ctx context.Context, s sending) error {
 	var ok bool
 	wanted := Purpose(s.fields[fieldWanted])
 	if s.purpose, ok = grant(wanted, s.account); !ok {
-		return f.refuse(ctx, s)
+		return f.refuse(ctx, s, s.account.Reason)
 	}
 	if s.purpose == Contact {
 		change, err := f.openChange(s.fields[fieldNew], s.id)
@@ -156,7 +156,7 @@ func (f *Flow) send(ctx context.Context, s sending) error {
 		s.account.Contacts = []account.Contact{change.To} // what is to be proved, and nothing else
 	}
 	if s.method = f.sender(s); s.method == nil {
-		return f.sent(ctx, "no_channel", s)
+		return f.refuse(ctx, s, noWay)
 	}
 	if s.fields[fieldSent] == "" {
 		allowed, err := f.open(ctx, &s)

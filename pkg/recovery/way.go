@@ -108,17 +108,17 @@ func stands(combination []Method, a account.Account, p Purpose) bool {
 
 // suffices reports whether a whole combination is proved.
 func (f *Flow) suffices(a account.Account, p Purpose, proved map[string]string) bool {
-	return slices.ContainsFunc(f.combinations(a, p), func(c []Method) bool { return missing(c, proved) == 0 })
+	return slices.ContainsFunc(f.combinations(a, p), func(c []Method) bool { return len(missing(c, proved)) == 0 })
 }
 
-func missing(combination []Method, proved map[string]string) int {
-	n := 0
+// missing are the names of what a combination needs beside what is proved.
+func missing(combination []Method, proved map[string]string) (names []string) {
 	for _, m := range combination {
 		if proved[m.Name()] == "" {
-			n++
+			names = append(names, m.Name())
 		}
 	}
-	return n
+	return names
 }
 
 // ways are the combinations by which an account can go on from what is proved:
@@ -127,6 +127,14 @@ func (f *Flow) ways(a account.Account, p Purpose, proved map[string]string) [][]
 	possible := slices.DeleteFunc(f.combinations(a, p), func(c []Method) bool {
 		return slices.ContainsFunc(c, func(m Method) bool { return proved[m.Name()] == "" && !m.Offers(a, p) })
 	})
+	// What another one needs too, with more beside it, is only longer.
+	possible = slices.DeleteFunc(slices.Clone(possible), func(c []Method) bool {
+		all := missing(c, proved)
+		return slices.ContainsFunc(possible, func(other []Method) bool {
+			some := missing(other, proved)
+			return len(some) < len(all) && !slices.ContainsFunc(some, func(name string) bool { return !slices.Contains(all, name) })
+		})
+	})
 	others := func(c []Method) int {
 		if slices.ContainsFunc(c, func(m Method) bool { return isHanded(m) && proved[m.Name()] == "" }) {
 			return 1
@@ -134,7 +142,7 @@ func (f *Flow) ways(a account.Account, p Purpose, proved map[string]string) [][]
 		return 0
 	}
 	slices.SortStableFunc(possible, func(x, y []Method) int {
-		return cmp.Or(others(x)-others(y), missing(x, proved)-missing(y, proved))
+		return cmp.Or(others(x)-others(y), len(missing(x, proved))-len(missing(y, proved)))
 	})
 	return possible
 }

@@ -433,3 +433,47 @@ func TestNoPathWithoutAProof(t *testing.T) {
 func pick2(random *rand.Rand) recovery.Purpose {
 	return []recovery.Purpose{recovery.Reset, recovery.Activate, recovery.Identifier, recovery.Unlock}[random.IntN(4)]
 }
+
+// R12: of whom no message is proof enough, and has no other, the owner is told
+// so, and nobody else. An account without an address gets nothing.
+func TestNoWay(t *testing.T) {
+	for name, typed := range map[string]string{"one": "boss", "all who share an address": "famille@home.example"} {
+		t.Run(name, func(t *testing.T) {
+			w := strict(t)
+			w.flow.Directory = wide{w.people}
+			w.flow.Ways[0].AnyOf = [][]string{{"emaillink", "birthdate"}}
+			for _, login := range []string{"boss", "clerk"} {
+				w.people.change(login, func(a *account.Account) {
+					a.Birth, a.Contacts = account.Date{}, []account.Contact{{Kind: account.Email, Value: "famille@home.example"}}
+				})
+			}
+			w.begin(t, typed)
+			w.settled(t)
+			if len(w.mails) != 1 {
+				t.Fatalf("%d mails", len(w.mails))
+			}
+			if m := <-w.mails; m.To != "famille@home.example" || inMail.MatchString(m.Text) || !strings.Contains(m.Text, "A message is not enough for your account") {
+				t.Errorf("to %s:\n%s", m.To, m.Text)
+			}
+			events, err := w.flow.Events(t.Context(), "id-boss")
+			if err != nil || len(events) != 1 || events[0].Result != "no_channel" {
+				t.Errorf("%+v, %v", events, err)
+			}
+		})
+	}
+}
+
+// What is missing for one way is not asked for with more beside it, for another
+// way: that would only be longer.
+func TestNoLongerWay(t *testing.T) {
+	w := strict(t)
+	w.flow.Ways[0].AnyOf = [][]string{{"emaillink", "birthdate"}, {"second", "birthdate"}, {"helpdesk"}}
+	ready := w.partial(t, w.proof(t, "boss"))
+	var more []string
+	for _, m := range ready.More {
+		more = append(more, m.Method)
+	}
+	if got, want := fmt.Sprint(more), "[birthdate helpdesk]"; got != want || ready.Left != 1 {
+		t.Errorf("%s, %d left; want %s, 1", got, ready.Left, want)
+	}
+}

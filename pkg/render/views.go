@@ -318,10 +318,13 @@ const (
 	ReasonDeparture Reason = "departure"
 	// ReasonApplication: the account is well, but not for this application.
 	ReasonApplication Reason = "application"
+	// ReasonNoWay: the account is well, but no message is proof enough of whose
+	// it is.
+	ReasonNoWay Reason = "no_way"
 )
 
 var reasons = []Reason{ReasonNotActivated, ReasonExpired, ReasonClosed, ReasonAdministrative, ReasonSecurity,
-	ReasonTooManyTries, ReasonUnknownState, ReasonMustChange, ReasonDeparture, ReasonApplication}
+	ReasonTooManyTries, ReasonUnknownState, ReasonMustChange, ReasonDeparture, ReasonApplication, ReasonNoWay}
 
 // Identify asks who somebody is, to recover or to activate an account. It
 // posts username and, with Letters, code.
