@@ -4,10 +4,21 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/lifecycle"
 )
+
+// An end that nobody has set is not the first day of the calendar.
+func TestGraceNoticeWithoutAnEnd(t *testing.T) {
+	h := open(t)
+	h.people.change("grace", func(a *account.Account) { a.Ends = time.Time{} })
+	b := h.browser()
+	page := b.leads(b.signIn("grace"), "/login").is(t, http.StatusOK).has(t, "Vous avez quitté l’établissement")
+	page.hasNot(t, "janvier")
+	b.post("/login/continue", "state", page.state(t), "step", "grace").is(t, http.StatusOK).has(t, "Vous êtes connecté").hasNot(t, "janvier")
+}
 
 // R13: the notice of somebody in grace says whether more time can be asked for,
 // by the rule for their kind of people.

@@ -93,6 +93,7 @@ func samples() []sample {
 		{"signedin", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Élodie Lefèvre", Login: "elefevre"}},
 		{"signedin-grace", render.SignedIn{Frame: render.Frame{NoDoors: true}, Name: "Karim Benali", Login: "kbenali", GraceEnds: grace}},
 		{"grace", render.Grace{Frame: moodle, Ends: grace}},
+		{"grace-endless", render.Grace{Frame: moodle, Final: true}},
 		{"grace-more", render.Grace{Frame: moodle, Ends: grace, More: true}},
 		{"grace-final", render.Grace{Frame: moodle, Ends: grace, Final: true}},
 		{"recover", render.Identify{Frame: step(1), Purpose: render.PurposeReset}},

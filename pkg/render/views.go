@@ -280,7 +280,7 @@ type SignedIn struct {
 // Grace tells somebody at login that the account will close (requirement R13).
 type Grace struct {
 	Frame
-	Ends time.Time
+	Ends time.Time // zero: not known
 	// More says that more time can be asked for on the page of the account, and
 	// Final that it cannot be asked for anywhere.
 	More, Final bool
