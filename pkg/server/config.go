@@ -164,7 +164,7 @@ func (c Config) check() (Config, error) {
 	switch {
 	case err != nil:
 		return c, c.source.at("listen", errors.New(`must be host:port, like "127.0.0.1:8080"`))
-	case issuer.Scheme == "http" && !Loopback(host):
+	case issuer.Scheme == "http" && !web.Loopback(host):
 		return c, c.source.at("listen", errors.New("plain http is for a loopback address only; make issuer the https URL of the reverse proxy in front"))
 	}
 	if at := c.Metrics.Listen; at != "" {
@@ -210,12 +210,6 @@ func (c Config) check() (Config, error) {
 		return c, c.source.at("desk.rules", err)
 	}
 	return c, nil
-}
-
-// Loopback reports whether an address is of this machine only.
-func Loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // protocol is a section of Protocols as plugin.Set wants it, its name being

@@ -96,13 +96,15 @@ func ParseIssuer(issuer string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New(`issuer: give the one public URL of this server, like "https://auth.example.fr"`)
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()):
 		return u, nil
 	}
 	return nil, errors.New("issuer: must be an https URL; plain http is for loopback addresses only")
 }
 
-func loopback(host string) bool {
+// Loopback reports whether a host, without its port, is this machine itself:
+// what is said to it in clear text is overheard by nobody.
+func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/server"
 	"github.com/loge-idp/loge/pkg/sms"
+	"github.com/loge-idp/loge/pkg/web"
 	"github.com/loge-idp/loge/providers/demobox"
 	"github.com/loge-idp/loge/providers/memory"
 )
@@ -38,7 +39,7 @@ func Run(ctx context.Context, plugins server.Plugins, listen string, out io.Writ
 	switch {
 	case err != nil:
 		return errors.New("listen: must be host:port, like 127.0.0.1:8080")
-	case !server.Loopback(host):
+	case !web.Loopback(host):
 		return errors.New("listen: the demonstration has known passwords and no TLS: it is for a loopback address only, like 127.0.0.1:8080")
 	}
 	listener, err := net.Listen("tcp", listen)

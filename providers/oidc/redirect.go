@@ -2,10 +2,11 @@ package oidc
 
 import (
 	"errors"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/loge-idp/loge/pkg/web"
 )
 
 // checkRedirect says what is wrong with a redirect URI of the configuration
@@ -24,7 +25,7 @@ func checkRedirect(uri string, native bool) error {
 		return errors.New("must have no user")
 	case u.Scheme == "https" && u.Host != "":
 		return nil
-	case u.Scheme == "http" && onLoopback(u.Hostname()):
+	case u.Scheme == "http" && web.Loopback(u.Hostname()):
 		return nil
 	case u.Scheme == "http":
 		return errors.New("must be https: plain http is for loopback addresses only (RFC 9700 section 2.6)")
@@ -32,11 +33,6 @@ func checkRedirect(uri string, native bool) error {
 		return nil
 	}
 	return errors.New("must be https, or for a public client a scheme with a dot like fr.example.app (RFC 8252 section 7.1)")
-}
-
-func onLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // matches reports whether a presented redirect URI is one of the registered:

@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	netmail "net/mail"
 	"os"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/loge-idp/loge/pkg/mail"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
+	"github.com/loge-idp/loge/pkg/web"
 )
 
 // Config is a server to hand mail to. Host and From are required.
@@ -71,7 +71,7 @@ func (c *Config) Open(context.Context, struct{}) (mail.Sender, error) {
 		return nil, wrong("host", "is missing; write the name of the mail server")
 	case !known:
 		return nil, wrong("tls", `write "starttls", "tls" or "none"`)
-	case encryption == "none" && !loopback(c.Host):
+	case encryption == "none" && !web.Loopback(c.Host):
 		return nil, wrong("tls", `"none" would send codes and links in the clear; it is for a relay on 127.0.0.1 only`)
 	case c.Port < 0 || c.Port > 65535:
 		return nil, wrong("port", "must be from 1 to 65535")
@@ -118,8 +118,3 @@ func (c *Config) authorities() (*x509.CertPool, error) {
 }
 
 func wrong(key, what string) error { return &plugin.Error{Path: key, Err: errors.New(what)} }
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/loge-idp/loge/pkg/web"
 )
 
 // Address is a service URL, read once. A URL that a browser (WHATWG), an
@@ -151,10 +153,7 @@ func (a Address) origin() string {
 	return a.scheme + "://" + host + ":" + a.port
 }
 
-func (a Address) loopback() bool {
-	ip, err := netip.ParseAddr(a.host)
-	return a.host == "localhost" || err == nil && ip.IsLoopback()
-}
+func (a Address) loopback() bool { return web.Loopback(a.host) }
 
 // String is the URL as given.
 func (a Address) String() string { return a.raw }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/sms"
+	"github.com/loge-idp/loge/pkg/web"
 )
 
 // The bounds of R-WEB-15.
@@ -105,9 +106,7 @@ func ParseURL(text string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return nil, errors.New(`must be a URL like "https://sms.example/send"`)
 	}
-	ip, _ := netip.ParseAddr(u.Hostname())
-	local := u.Hostname() == "localhost" || ip.IsLoopback()
-	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !web.Loopback(u.Hostname())) {
 		return nil, errors.New("must begin with https://; plain http is for this machine only")
 	}
 	return u, nil
