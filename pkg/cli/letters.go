@@ -12,15 +12,19 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/letters"
+	"github.com/loge-idp/loge/pkg/operator"
 	"github.com/loge-idp/loge/pkg/server"
 )
 
@@ -48,6 +52,7 @@ the server that the configuration describes: its store must be a shared one.
 Where the printing fails, or is interrupted, there is no file and its codes are
 void.`,
 		Example: `  loge letters --config loge.yaml --where 'ENTEleveClasses=…$3E2' --out 3E2.pdf --per-page 2
+  loge letters --config loge.yaml --where departmentNumber=Sciences --where '!employeeType=guest' --out sciences.pdf
   loge letters --config loge.yaml --csv newcomers.csv --group departmentNumber --out newcomers.csv`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -57,7 +62,7 @@ void.`,
 		},
 	}
 	configFlag(c, &flags.config)
-	c.Flags().StringArrayVar(&flags.where, "where", nil, "attribute=value that all have; may be repeated: values of one attribute are alternatives")
+	c.Flags().StringArrayVar(&flags.where, "where", nil, "attribute=value that all have, or attribute for any value, or ! before it for the contrary; may be repeated: values of one attribute are alternatives")
 	c.Flags().StringVar(&flags.csv, "csv", "", "file whose first column are identifiers")
 	c.Flags().StringVar(&flags.group, "group", "", "attribute that the letters are sorted by, a class for instance; that of the first --where when unset")
 	c.Flags().StringVar(&flags.out, "out", "", "file to write, .pdf, .html or .csv; it must not exist")
@@ -106,7 +111,7 @@ func printLetters(ctx context.Context, press *letters.Press, flags lettersFlags,
 	}
 	_ = bar.Finish()
 	fmt.Fprintln(errs)
-	fmt.Fprintf(out, "%s: %d with a code, %d that recall the identifier; %d people got none, for the state of their account. Batch %s.\n",
+	fmt.Fprintf(out, "%s: %d with a code, %d that recall the identifier; %d got none, for the state of the account. Batch %s.\n",
 		flags.out, done.Codes, done.Reminders, done.Left, done.Name)
 	return nil
 }
@@ -131,38 +136,50 @@ func write(ctx context.Context, press *letters.Press, name string, order letters
 	return done, nil
 }
 
-// searched are those who have the values that are asked for.
+// searched are those who meet the conditions. What the directory can look for it
+// is asked for; the rest is looked at here.
 func searched(ctx context.Context, d directory.Directory, flags lettersFlags) ([]letters.Recipient, error) {
 	q := directory.Query{Where: map[string][]string{}}
+	var rest account.Condition
 	for _, where := range flags.where {
-		name, value, ok := strings.Cut(where, "=")
-		if !ok || name == "" || value == "" {
-			return nil, fmt.Errorf("--where %q: write attribute=value", where)
+		asks := operator.Asks(where)
+		if asks.Attribute != "" && asks.In != nil && !slices.Contains(asks.In, "") {
+			q.Where[asks.Attribute] = append(q.Where[asks.Attribute], asks.In...)
+			flags.group = cmp.Or(flags.group, asks.Attribute)
+			continue
 		}
-		q.Where[name] = append(q.Where[name], value)
-		if flags.group == "" {
-			flags.group = name
+		if err := operator.Reads(d, asks); err != nil {
+			return nil, fmt.Errorf("--where %q: write attribute=value, or an attribute of directory.attributes.release: %w", where, err)
 		}
+		rest.All = append(rest.All, asks)
 	}
-	return letters.Search(ctx, d, q, flags.group)
+	return letters.Search(ctx, d, q, rest, flags.group)
 }
 
 // listed are those whom a file names. Who is not found is reported by the line,
 // and stops nobody else's letter.
 func listed(ctx context.Context, d directory.Directory, flags lettersFlags, errs io.Writer) (out []letters.Recipient, err error) {
 	text, err := os.ReadFile(flags.csv)
+	if err == nil {
+		// Spreadsheets write UTF-16 too, and a mark before UTF-8.
+		text, _, err = transform.Bytes(unicode.BOMOverride(transform.Nop), text)
+	}
 	if err != nil {
 		return nil, err
 	}
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	rows := csv.NewReader(bytes.NewReader(text))
 	rows.FieldsPerRecord = -1
-	if first, _, _ := bytes.Cut(text, []byte("\n")); bytes.ContainsRune(first, ';') {
-		rows.Comma = ';' // as spreadsheets write it where the comma is in numbers
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	if i := bytes.IndexAny(first, ";\t"); i >= 0 {
+		rows.Comma = rune(first[i]) // as spreadsheets write it where the comma is in numbers
 	}
+	unknown := 0
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
+			if unknown > 0 {
+				fmt.Fprintf(errs, "%s: %d lines without anybody, %d with\n", flags.csv, unknown, len(out))
+			}
 			return out, nil
 		}
 		if err != nil {
@@ -172,6 +189,7 @@ func listed(ctx context.Context, d directory.Directory, flags lettersFlags, errs
 		a, err := d.Find(ctx, strings.TrimSpace(row[0]))
 		switch {
 		case errors.Is(err, directory.ErrNotFound):
+			unknown++
 			fmt.Fprintf(errs, "%s:%d: nobody of this identifier\n", flags.csv, line)
 		case err != nil:
 			return nil, err

@@ -34,7 +34,7 @@ recovery: {methods: [{type: activationcode}]}
 	at := func(name string) string { return filepath.Join(dir, name) }
 
 	status, out, errs := run(t, "letters", "--config", config, "--where", "ESCOUAI=0990011Z", "--where", "ENTPersonProfils=National_ELV", "--group", "ENTEleveClasses", "--out", at("all.pdf"), "--per-page", "8")
-	if status != 0 || !strings.Contains(out, "all.pdf: 1 with a code, 6 that recall the identifier; 1 people got none") || !strings.Contains(errs, "8/8") {
+	if status != 0 || !strings.Contains(out, "all.pdf: 1 with a code, 6 that recall the identifier; 1 got none") || !strings.Contains(errs, "8/8") {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 	pdf, err := os.ReadFile(at("all.pdf"))
@@ -46,7 +46,7 @@ recovery: {methods: [{type: activationcode}]}
 		t.Errorf("status %d: %s%s, %v", status, out, errs, err)
 	}
 	status, out, errs = run(t, "letters", "--config", config, "--csv", list, "--out", at("list-out.csv"))
-	if status != 0 || !strings.Contains(out, "2 with a code") || !strings.Contains(errs, "list.csv:2: nobody of this identifier") {
+	if status != 0 || !strings.Contains(out, "2 with a code") || !strings.Contains(errs, "list.csv:2: nobody of this identifier") || !strings.Contains(errs, "1 lines without anybody, 3 with") {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 	file, err := os.Open(at("list-out.csv"))
@@ -61,13 +61,30 @@ recovery: {methods: [{type: activationcode}]}
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 
+	// Conditions of all kinds, and lists as spreadsheets write them.
+	utf16 := []byte{0xff, 0xfe}
+	for _, r := range "ines.benyoussef\tx\r\nsaid.benyoussef\r\n" {
+		utf16 = append(utf16, byte(r), 0)
+	}
+	for want, args := range map[string][]string{
+		"2 with a code, 2":   {"--where", "ESCOUAI=0990011Z", "--where", "!mail", "--where", "!ENTEleveClasses=x"},
+		"0 with a code, 14":  {"--where", "ESCOUAI=0990011Z", "--where", "mail"},
+		"2 with a code, 0 t": {"--csv", write("utf16.csv", string(utf16))},
+		"1 with a code, 1":   {"--csv", write("tabs.csv", "ines.benyoussef\tBen-Youssef; Inès\ntom.legoff\t\n")},
+	} {
+		os.Remove(at("conditions.csv"))
+		if status, out, errs := run(t, append([]string{"letters", "--config", config, "--out", at("conditions.csv")}, args...)...); status != 0 || !strings.Contains(out, want) {
+			t.Errorf("%v: status %d: %s%s", args, status, out, errs)
+		}
+	}
+
 	for name, args := range map[string][]string{
 		"it is there already":  {"--csv", list, "--out", at("all.pdf")},
 		"another kind of file": {"--csv", list, "--out", at("x.odt")},
 		"three to a page":      {"--csv", list, "--out", at("x.pdf"), "--per-page", "3"},
 		"no folder":            {"--csv", list, "--out", at("none/x.pdf")},
 		"nobody":               {"--where", "ESCOUAI=none", "--out", at("x.pdf")},
-		"no condition":         {"--where", "ESCOUAI", "--out", at("x.pdf")},
+		"no condition":         {"--where", "shoeSize", "--out", at("x.pdf")},
 		"both":                 {"--where", "ESCOUAI=x", "--csv", list, "--out", at("x.pdf")},
 		"neither":              {"--out", at("x.pdf")},
 	} {
@@ -76,7 +93,7 @@ recovery: {methods: [{type: activationcode}]}
 		}
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 5 {
+	if err != nil || len(left) != 8 {
 		t.Errorf("%v is left, %v", left, err)
 	}
 }

@@ -18,6 +18,7 @@ type Batch struct {
 	Name  string     `json:"-"` // to revoke the codes by
 	By    account.ID `json:"by"`
 	At    time.Time  `json:"at"`
+	Seen  time.Time  `json:"seen"` // when it was last told how far it is
 	State State      `json:"state"`
 	Total int        `json:"total"`
 	// Codes, Reminders and Left are how many got a letter with a code, one with
@@ -33,12 +34,14 @@ func (b Batch) Done() int { return b.Codes + b.Reminders + b.Left }
 // State is what became of a batch.
 type State string
 
-// The states. One that stays Printing was interrupted by the end of the process:
-// its codes work, and may be in nobody's hands.
+// The states.
 const (
 	Printing State = "printing"
 	Printed  State = "printed"
 	Revoked  State = "revoked" // by an operator, or since it failed
+	// Interrupted is one of which nothing is heard any more: the process ended
+	// in the middle of it. Its codes work, and may be in nobody's hands.
+	Interrupted State = "interrupted"
 )
 
 const (
@@ -46,8 +49,10 @@ const (
 	queue = "letters"
 	// kept is how long they are remembered: longer than any code lives (R30).
 	kept = 91 * 24 * time.Hour
-	// noted is after how many letters it is told how far a batch is.
-	noted = 100
+	// noted is after how many letters it is told how far a batch is, and silent
+	// after how long of nothing it is taken for interrupted.
+	noted  = 100
+	silent = 10 * time.Minute
 )
 
 // Batches are the printings of the last three months, the newest first. The error
@@ -59,9 +64,13 @@ func (p *Press) Batches(ctx context.Context) (out []Batch, err error) {
 	}
 	for _, entry := range list.Entries {
 		b := Batch{Name: entry.ID}
-		if json.Unmarshal([]byte(entry.Value), &b) == nil && entry.Due > 0 {
-			out = append(out, b)
+		if json.Unmarshal([]byte(entry.Value), &b) != nil || entry.Due <= 0 {
+			continue
 		}
+		if b.State == Printing && p.now().Sub(b.Seen) > silent {
+			b.State = Interrupted
+		}
+		out = append(out, b)
 	}
 	slices.SortStableFunc(out, func(a, b Batch) int { return b.At.Compare(a.At) })
 	return out, nil
@@ -84,25 +93,31 @@ func (p *Press) Revoke(ctx context.Context, name string, by account.ID) error {
 
 func (p *Press) revoke(ctx context.Context, b Batch, by account.ID) error {
 	b.State = Revoked
-	return errors.Join(p.Recovery.RevokeBatch(ctx, b.Name, by), p.note(ctx, b))
+	return errors.Join(p.Recovery.RevokeBatch(ctx, b.Name, by), p.note(ctx, &b))
 }
 
 func (p *Press) begin(ctx context.Context, o Order, total int) (b Batch, err error) {
-	b = Batch{By: o.By, At: time.Now(), State: Printing, Total: total}
-	if p.Now != nil {
-		b.At = p.Now()
-	}
+	b = Batch{By: o.By, At: p.now(), State: Printing, Total: total}
 	if b.Name, err = p.Recovery.NewBatch(ctx, o.By); err != nil {
 		return b, err
 	}
-	return b, p.note(ctx, b)
+	err = p.note(ctx, &b)
+	return b, err
 }
 
 // note keeps how far a batch is, and forgets those that are too old.
-func (p *Press) note(ctx context.Context, b Batch) error {
+func (p *Press) note(ctx context.Context, b *Batch) error {
+	b.Seen = p.now()
 	value, err := json.Marshal(b)
 	if err != nil {
 		panic(err) // plain data
 	}
 	return p.Recovery.Store.Do(ctx, &store.Drop{Queue: queue, Due: true}, &store.Push{Queue: queue, ID: b.Name, Value: string(value), After: kept})
+}
+
+func (p *Press) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
 }

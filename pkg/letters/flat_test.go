@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/letters"
@@ -19,7 +20,7 @@ import (
 // Letters leave while others are still to be made: nobody's memory has all.
 func TestStreams(t *testing.T) {
 	d := &crowd{n: 80}
-	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+	to, err := letters.Search(t.Context(), d, directory.Query{}, account.Condition{}, "class")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestFlat(t *testing.T) {
 		d := &crowd{n: many}
 		w := openOn(t, d, forgetful{})
 		w.press.Recovery.Audit = audit.Log{Logger: slog.New(slog.DiscardHandler)}
-		to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+		to, err := letters.Search(t.Context(), d, directory.Query{}, account.Condition{}, "class")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +103,7 @@ func BenchmarkPDF(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				w := openOn(b, &crowd{n: n}, kept)
-				to, err := letters.Search(b.Context(), w.press.Recovery.Directory, directory.Query{}, "class")
+				to, err := letters.Search(b.Context(), w.press.Recovery.Directory, directory.Query{}, account.Condition{}, "class")
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -54,25 +54,35 @@ type Recipient struct {
 	sort     string
 }
 
-// To makes a recipient. The group is the first value of an attribute, empty for
-// none.
-func To(a account.Account, attribute string) Recipient {
+// To makes a recipient. The group is a value of an attribute, empty for none: of
+// a pupil of two schools the class that was asked for, and else the first.
+func To(a account.Account, attribute string, asked ...string) Recipient {
 	r := Recipient{ID: a.ID, Name: cmp.Or(a.Name, a.Login), Language: a.Language, sort: account.FoldName(a.FamilyName + " " + a.GivenName)}
 	if values := a.Values(attribute); len(values) > 0 {
-		// A class of a school is "ENTStructureSIREN=…,ou=structures,…$3E2".
-		r.Group = values[0][strings.LastIndexByte(values[0], '$')+1:]
+		first := max(0, slices.IndexFunc(values, func(v string) bool {
+			return slices.ContainsFunc(asked, func(wanted string) bool { return strings.EqualFold(v, wanted) || strings.EqualFold(class(v), wanted) })
+		}))
+		r.Group = class(values[first])
 	}
 	return r
 }
 
-// Search finds recipients in a directory.
-func Search(ctx context.Context, d directory.Directory, q directory.Query, attribute string) (out []Recipient, err error) {
+// class is what people call one: in a directory of schools it is
+// "ENTStructureSIREN=…,ou=structures,…$3E2".
+func class(value string) string { return value[strings.LastIndexByte(value, '$')+1:] }
+
+// Search finds recipients in a directory: those of a query for whom a condition
+// holds. The group is as of To, by the values that the query asks for.
+func Search(ctx context.Context, d directory.Directory, q directory.Query, where account.Condition, attribute string) (out []Recipient, err error) {
 	s, ok := d.(directory.Searcher)
 	if !ok {
 		return nil, errors.New("letters: this directory cannot be looked through; give a list of identifiers")
 	}
+	now := time.Now()
 	err = s.Search(ctx, q, func(a account.Account) bool {
-		out = append(out, To(a, attribute))
+		if where.Holds(a, now) {
+			out = append(out, To(a, attribute, q.Where[attribute]...))
+		}
 		return true
 	})
 	return out, err
@@ -181,7 +191,7 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 			o.Progress()
 		}
 		if b.Done()%noted == 0 {
-			if err := p.note(ctx, b); err != nil {
+			if err := p.note(ctx, &b); err != nil {
 				return b, err
 			}
 		}
@@ -193,7 +203,7 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 		return b, err
 	}
 	b.State = Printed
-	if err := p.note(ctx, b); err != nil {
+	if err := p.note(ctx, &b); err != nil {
 		return b, err
 	}
 	p.Recovery.Audit.Record(ctx, audit.Event{Action: "letters.print", Result: "ok", Actor: o.By, Address: o.Address, Detail: []slog.Attr{

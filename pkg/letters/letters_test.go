@@ -80,7 +80,7 @@ func openOn(t testing.TB, d directory.Directory, kept store.Store) (w world) {
 // class are the pupils of one, and a parent.
 func (w world) class(t testing.TB) []letters.Recipient {
 	t.Helper()
-	to, err := letters.Search(t.Context(), w.press.Recovery.Directory, directory.Query{Where: map[string][]string{"ESCOUAI": {"0990011Z"}}}, "ENTEleveClasses")
+	to, err := letters.Search(t.Context(), w.press.Recovery.Directory, directory.Query{Where: map[string][]string{"ESCOUAI": {"0990011Z"}}}, account.Condition{}, "ENTEleveClasses")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +170,38 @@ func TestCSV(t *testing.T) {
 			if err := answer(row[2], row[3]); !errors.Is(err, recovery.ErrWrong) {
 				t.Errorf("after the revocation: %v", err)
 			}
+		}
+	}
+}
+
+// A pupil of two schools is sorted into the class that was asked for; a name in
+// letters that the font has not is nobody's on paper, and the login stands for it.
+func TestTo(t *testing.T) {
+	pupil := account.Account{Login: "lea", Attributes: map[string][]string{"class": {"SIREN=1,dc=x$3E2", "SIREN=2,dc=x$2NDE5"}}}
+	for asked, want := range map[string]string{"": "3E2", "2nde5": "2NDE5", "SIREN=2,dc=x$2NDE5": "2NDE5", "other": "3E2"} {
+		if got := letters.To(pupil, "class", asked); got.Group != want {
+			t.Errorf("%q: %s, want %s", asked, got.Group, want)
+		}
+	}
+	if got := letters.To(pupil, "none", "3E2"); got.Group != "" {
+		t.Error(got.Group)
+	}
+}
+
+// Names are drawn in Latin, Greek and Cyrillic letters. For one in others the
+// login stands on paper, and nothing but a sign that is no letter is a question
+// mark, of which the tags say what it is.
+func TestAlphabets(t *testing.T) {
+	w := open(t, nil)
+	to := w.class(t)[:1]
+	for name, marks := range map[string]int{"Łukasz Żółć": 0, "Thị Hương Nguyễn": 0, "Ελένη Παπαδοπούλου": 0, "Дмитрий Ґалаґан": 0, "王小明": 0, "محمد": 0, "Zoë 😀": 1} {
+		to[0].Name = name
+		var paper bytes.Buffer
+		if _, err := w.press.Print(t.Context(), &paper, letters.Order{To: to, Format: letters.PDF, By: "cli"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(paper.String(), "/ActualText"); got != marks {
+			t.Errorf("%s: %d lines with question marks, want %d", name, got, marks)
 		}
 	}
 }
@@ -319,7 +351,7 @@ func TestHTML(t *testing.T) {
 	}
 	d := &crowd{n: 1, name: "<b>R&D</b>\n# x"}
 	w := open(t, d)
-	to, err := letters.Search(t.Context(), d, directory.Query{}, "")
+	to, err := letters.Search(t.Context(), d, directory.Query{}, account.Condition{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +371,7 @@ func TestHTML(t *testing.T) {
 func TestBatches(t *testing.T) {
 	d := &crowd{n: 250}
 	w := open(t, d)
-	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+	to, err := letters.Search(t.Context(), d, directory.Query{}, account.Condition{}, "class")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +410,21 @@ func TestBatches(t *testing.T) {
 		t.Errorf("after %d letters: %v", steps, err)
 	}
 	look()
-	if diff := cmp.Diff([]string{"printing 0/250", "printing 200/250", "printed 250/250", "printing 100/250", "revoked 150/250"}, seen); diff != "" {
+	w.store.Advance(time.Hour)
+	func() { // the process ends
+		defer func() { _ = recover() }()
+		steps, order.Progress = 0, func() {
+			if steps++; steps == 150 {
+				panic("killed")
+			}
+		}
+		_, err := w.press.Print(t.Context(), io.Discard, order)
+		t.Errorf("printed: %v", err)
+	}()
+	look()
+	w.store.Advance(11 * time.Minute)
+	look()
+	if diff := cmp.Diff([]string{"printing 0/250", "printing 200/250", "printed 250/250", "printing 100/250", "revoked 150/250", "printing 100/250", "interrupted 100/250"}, seen); diff != "" {
 		t.Error(diff)
 	}
 	w.store.Advance(91 * 24 * time.Hour)
@@ -391,7 +437,7 @@ func TestBatches(t *testing.T) {
 func TestOrder(t *testing.T) {
 	d := &crowd{n: 60}
 	w := open(t, d)
-	to, err := letters.Search(t.Context(), d, directory.Query{}, "class")
+	to, err := letters.Search(t.Context(), d, directory.Query{}, account.Condition{}, "class")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -419,7 +465,7 @@ func TestOrder(t *testing.T) {
 func TestInertCSV(t *testing.T) {
 	d := &crowd{n: 1, name: "=HYPERLINK(1)"}
 	w := open(t, d)
-	to, err := letters.Search(t.Context(), d, directory.Query{}, "")
+	to, err := letters.Search(t.Context(), d, directory.Query{}, account.Condition{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

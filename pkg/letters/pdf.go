@@ -2,15 +2,17 @@ package letters
 
 import (
 	_ "embed" // the fonts
+	"strings"
 	"sync"
+	"unicode"
 
 	"rsc.io/qr"
 
 	"github.com/loge-idp/loge/pkg/letters/pdf"
 )
 
-// The letters of all European languages that are written in Latin ones, and of
-// Vietnamese: see fonts/LICENSE.
+// The Latin letters of all European languages and of Vietnamese, the Greek and
+// the Cyrillic ones: see fonts/LICENSE.
 var (
 	//go:embed fonts/DejaVuSans.ttf
 	sansFile []byte
@@ -44,6 +46,9 @@ type document struct {
 }
 
 func (d *document) add(l letter) error {
+	if strings.ContainsFunc(oneLine(l.Name), func(r rune) bool { return unicode.IsLetter(r) && !bold().Has(string(r)) }) {
+		l.Name = l.login // a row of question marks is nobody's name
+	}
 	lines, lang, err := d.press.wording(l, d.format.card())
 	if err != nil {
 		return err

@@ -124,7 +124,7 @@ func (p *Pages) Check() error {
 	for _, told := range []string{"unlock", "decide", "vouch", "cancel", "end", "freeze", "thaw", "campaign", "extend", "refuse"} {
 		keys = append(keys, "mail.desk."+told)
 	}
-	for _, state := range []letters.State{letters.Printing, letters.Printed, letters.Revoked} {
+	for _, state := range []letters.State{letters.Printing, letters.Printed, letters.Revoked, letters.Interrupted} {
 		keys = append(keys, "prints.state."+string(state))
 	}
 	for _, how := range operator.Outcomes() {

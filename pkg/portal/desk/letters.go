@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -41,8 +42,9 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request, s *session.Session
 	order := letters.Order{By: s.Account.ID, Address: web.ClientAddr(r).String(), Format: format, PerPage: perPage(r), Reset: r.PostFormValue("reset") != "" && p.Press.Resets(),
 		// Nobody sets a deadline in tests, where there is no connection.
 		Progress: func() { _ = control.SetWriteDeadline(time.Now().Add(stalled)) }}
+	_, population, _ := strings.Cut(r.PostFormValue("of"), "|")
 	for _, a := range found {
-		order.To = append(order.To, letters.To(a, cmp.Or(append(p.Desk.Groups, "")...)))
+		order.To = append(order.To, letters.To(a, cmp.Or(append(p.Desk.Groups, "")...), strings.TrimSpace(r.PostFormValue("group")), population))
 	}
 	sent := &download{ResponseWriter: w, format: format}
 	batch, err := p.Press.Print(r.Context(), bufio.NewWriterSize(sent, held), order)
