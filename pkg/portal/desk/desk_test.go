@@ -312,7 +312,7 @@ func TestCorrect(t *testing.T) {
 	b.post(place, "do", "contact", "reason", "moved", "address", "New@example.net", "from", "-1").is(t, 400)
 	b.post(place, "do", "resend", "reason", "forgotten").is(t, 303)
 	s.settled()
-	b.get(place).is(t, 200, "elle sert à partir de 72 heures", "pas envoyé\u00a0: aucune adresse")
+	b.get(place).is(t, 200, "elle sert à partir de 72 heures", "pas envoyé\u00a0: rien au dossier ne suffit")
 	b.post(place, "do", "send", "contact", "0").is(t, 400)
 	b.post(place, "do", "match", "contact", "0").is(t, 400)
 	b.post(place, "do", "facts", "birth", "2011-05-02", "other", "new@example.net").is(t, 400)
