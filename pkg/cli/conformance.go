@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/loge-idp/loge/pkg/conformance"
 	"github.com/loge-idp/loge/pkg/conformance/cas"
+	"github.com/loge-idp/loge/pkg/plugin"
 )
 
 func conformanceCommand() *cobra.Command {
@@ -33,10 +33,8 @@ certificate of --callback-ca for proxy callbacks. It ends with status 0 only if
 every MUST and SHOULD holds.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if roots != "" {
-				if o.Roots, err = readRoots(roots); err != nil {
-					return err
-				}
+			if o.Roots, err = plugin.Authorities(roots); err != nil {
+				return fmt.Errorf("--ca: %w", err)
 			}
 			if authority == "" {
 				if authority, err = cas.AuthorityFile(); err != nil {
@@ -50,13 +48,8 @@ every MUST and SHOULD holds.`,
 			if err != nil {
 				return err
 			}
-			if err := report.Write(c.OutOrStdout()); err != nil {
+			if err := errors.Join(report.Write(c.OutOrStdout()), writeJUnit(junit, report)); err != nil {
 				return err
-			}
-			if junit != "" {
-				if err := writeJUnit(junit, report); err != nil {
-					return err
-				}
 			}
 			if !report.OK() {
 				return errFindings
@@ -88,19 +81,11 @@ every MUST and SHOULD holds.`,
 	return c
 }
 
-func readRoots(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("--ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, errors.New("--ca: " + file + " holds no certificate")
-	}
-	return pool, nil
-}
-
+// writeJUnit writes a report for machines, where a file for it is given.
 func writeJUnit(file string, report *conformance.Report) (err error) {
+	if file == "" {
+		return nil
+	}
 	out, err := os.Create(file)
 	if err != nil {
 		return fmt.Errorf("--junit: %w", err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -185,9 +184,9 @@ func (c *Config) options() (*goredis.UniversalOptions, error) {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: time.Minute}).DialContext
 	}
 	if c.TLS {
-		authorities, err := c.authorities()
+		authorities, err := plugin.Authorities(c.CA)
 		if err != nil {
-			return nil, err
+			return nil, plugin.At("ca", err)
 		}
 		dial = encrypted(dial, authorities)
 	}
@@ -231,21 +230,6 @@ func (c *Config) options() (*goredis.UniversalOptions, error) {
 }
 
 const dialTimeout = time.Second
-
-func (c *Config) authorities() (*x509.CertPool, error) {
-	if c.CA == "" {
-		return nil, nil // those of the system
-	}
-	pem, err := os.ReadFile(c.CA)
-	if err != nil {
-		return nil, wrong("ca", "cannot be read; give the path of a PEM file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, wrong("ca", "holds no certificate; give the path of a PEM file")
-	}
-	return pool, nil
-}
 
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 

@@ -8,11 +8,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	netmail "net/mail"
-	"os"
 	"strings"
 	"time"
 
@@ -82,9 +79,9 @@ func (c *Config) Open(context.Context, struct{}) (mail.Sender, error) {
 	case strings.ContainsAny(c.Helo, " \r\n"):
 		return nil, wrong("helo", "must be a host name")
 	}
-	authorities, err := c.authorities()
+	authorities, err := plugin.Authorities(c.CA)
 	if err != nil {
-		return nil, err
+		return nil, plugin.At("ca", err)
 	}
 	s := &sender{
 		host: c.Host, port: cmp.Or(c.Port, port), encryption: encryption,
@@ -101,20 +98,5 @@ func (c *Config) Open(context.Context, struct{}) (mail.Sender, error) {
 
 // The longest local part of an address (RFC 5321 section 4.5.3.1.1), and mark.
 const maxLocal, maxMark = 64, 32
-
-func (c *Config) authorities() (*x509.CertPool, error) {
-	if c.CA == "" {
-		return nil, nil // those of the system
-	}
-	pem, err := os.ReadFile(c.CA)
-	if err != nil {
-		return nil, &plugin.Error{Path: "ca", Err: fmt.Errorf("cannot be read; give the path of a PEM file: %w", err)}
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, wrong("ca", "holds no certificate; give the path of a PEM file")
-	}
-	return pool, nil
-}
 
 func wrong(key, what string) error { return &plugin.Error{Path: key, Err: errors.New(what)} }
