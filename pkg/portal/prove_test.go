@@ -207,7 +207,7 @@ func TestUnlock(t *testing.T) {
 	h := whole(t)
 	h.people.change("alice", func(a *account.Account) { a.Status, a.Reason = account.Locked, account.ReasonTooManyTries })
 	b := h.browser()
-	b.proven("alice", "return", "/app").has(t, `action="/recover/unlock"`)
+	b.proven("alice", "return", "/app").has(t, `action="/recover/unlock"`, "trop de mots de passe faux")
 	b.leads(b.post("/recover/unlock"), "/recover/done?return=%2Fapp").is(t, http.StatusSeeOther)
 	b.get("/login").has(t, "Votre compte est débloqué", `value="alice"`)
 	if h.people.changes() != 0 || h.people.unlocked != 1 {
