@@ -12,9 +12,8 @@
 // finds entries, of which entry.go makes accounts, with state.go, contact.go
 // and group.go; policy.go reads what servers say of passwords, and
 // activedirectory.go what one of them does not say. write.go, password.go,
-// edit.go and delegate.go change entries, search.go goes through many,
-// examine.go and examine_names.go are the doctor. What a schema calls things
-// is data, in presets.
+// edit.go and delegate.go change entries, search.go goes through many; the files
+// examine… are the doctor. What a schema calls things is data, in presets.
 package ldap
 
 import (

@@ -91,7 +91,7 @@ func (d *dir) delegated(ctx context.Context, id account.ID, action, password str
 	var answer DelegateAnswer
 	if len(bytes.TrimSpace(said)) > 0 {
 		if err := json.Unmarshal(said, &answer); err != nil {
-			return errors.New("ldap: delegate: its answer is no JSON object; whether the change was made is not known")
+			return unavailable("delegate", errors.New("its answer is no JSON object; whether the change was made is not known"))
 		}
 	}
 	switch {
@@ -101,6 +101,33 @@ func (d *dir) delegated(ctx context.Context, id account.ID, action, password str
 		return fmt.Errorf("ldap: delegate: %w", &directory.Rejection{Why: answer.Rejected})
 	}
 	return fmt.Errorf("ldap: delegate: %w", &directory.Rejection{Why: "other"})
+}
+
+// name is the delegate for people.
+func (g *Delegate) name() string {
+	if g.URL != "" {
+		return g.URL
+	}
+	return g.Command[0]
+}
+
+// reach reports why nobody could be asked for a change. None is.
+func (g *Delegate) reach(ctx context.Context) error {
+	if g.URL == "" {
+		_, err := exec.LookPath(g.Command[0])
+		return err
+	}
+	ctx, cancel := deadline(ctx, g.Timeout.Or(10*time.Second))
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, g.URL, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close() // whatever it said of a HEAD
 }
 
 // maxAnswer is in bytes.
@@ -113,6 +140,9 @@ func (g *Delegate) run(ctx context.Context, request []byte) ([]byte, error) {
 	out, err := command.Output()
 	if err != nil { // what it wrote may hold what it was given
 		return nil, fmt.Errorf("%s: %w", g.Command[0], err)
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(out), []byte("{")) {
+		return nil, nil // talk: its exit status is its answer
 	}
 	return out, nil
 }

@@ -2,15 +2,10 @@ package ldap
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/secret"
 
@@ -41,6 +36,8 @@ type examination struct {
 	*dir
 	ctx    context.Context
 	report []directory.Finding
+	// without are the servers on which the base is not seen.
+	without []string
 }
 
 // say adds a line, and reports whether all is well there.
@@ -61,7 +58,7 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 	if !x.servers() || !x.writerBinds() {
 		return x.report
 	}
-	if err := d.Ping(ctx); !x.say(err == nil, "base "+d.base, fmt.Sprint(err)) {
+	if !x.based() {
 		return x.report
 	}
 	search, cancel := deadline(ctx, d.timeout)
@@ -73,9 +70,14 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 		x.say(false, "an account matching "+d.schema.Filter, "none is visible: check preset, filter, base and the rights of "+d.reader.dn)
 		return x.report
 	}
-	x.readable(readEntry(result.Entries[0]))
+	if !x.readable(readEntry(result.Entries[0])) {
+		return x.report
+	}
 	if d.delegate == nil {
 		x.writable(result.Entries[0].DN)
+	} else {
+		err := d.delegate.reach(ctx)
+		x.say(err == nil, "changes by "+d.delegate.name(), fmt.Sprint("check delegate: ", err))
 	}
 	x.known()
 	x.grouped()
@@ -84,43 +86,29 @@ func (d *dir) Examine(ctx context.Context) []directory.Finding {
 	return x.report
 }
 
-// servers reports whether some server answers.
-func (x *examination) servers() bool {
-	answered := false
-	for _, s := range x.dialer.servers(forAccounts) {
-		resolve, cancel := deadline(x.ctx, x.timeout)
-		at, err := s.endpoints(resolve, x.dialer.resolver)
-		cancel()
-		if err != nil {
-			x.say(false, "server "+s.name, "check urls and the DNS: "+err.Error())
-		}
-		for _, e := range at {
-			what, mend := x.reach(e)
-			answered = x.say(mend == "", what, mend) || answered
-		}
+// based says whether the base is where it should be, on every server.
+func (x *examination) based() bool {
+	what := "base " + x.base
+	err := x.Ping(x.ctx)
+	switch {
+	case goldap.IsErrorWithCode(err, goldap.LDAPResultReferral):
+		return x.say(false, what, "another server holds it: write that one in urls")
+	case err != nil:
+		return x.say(false, what, err.Error())
 	}
-	return answered
+	return x.say(len(x.without) == 0, what, fmt.Sprintf("%s has none, or %s may not read it there: every server must hold the same accounts",
+		strings.Join(x.without, ", "), x.reader.dn))
 }
 
-func (x *examination) writerBinds() bool {
-	if x.writer == x.reader {
-		return true
-	}
-	attempt, cancel := deadline(x.ctx, x.timeout)
-	defer cancel()
-	c, err := x.dialer.open(attempt, forChanges, &x.writer, nil)
-	if x.say(err == nil, "bind as "+x.writer.dn, fmt.Sprint("check writeDN and writePassword: ", err)) {
-		c.retire()
-	}
-	return err == nil
-}
-
-// readable says what of one account can be read.
-func (x *examination) readable(e entry) {
+// readable says what of one account can be read, and reports whether it is one.
+func (x *examination) readable(e entry) bool {
 	names := x.schema.Attributes
 	rights := "give " + x.reader.dn + " the right to read it, or set attributes."
-	x.say(len(e.all(names.ID)) == 1, "identifier "+names.ID+" has one value", rights+"id to another stable attribute")
-	x.say(e.first(names.Login) != "", "login "+names.Login+" is readable", rights+"login")
+	identified := x.say(len(e.all(names.ID)) == 1, "identifier "+names.ID+" has one value", rights+"id to another stable attribute")
+	named := x.say(e.first(names.Login) != "", "login "+names.Login+" is readable", rights+"login")
+	if !identified || !named {
+		return false
+	}
 	for _, name := range x.schema.State {
 		if name == "ppolicy" || name == "389ds" || name == "schac" {
 			continue // only there while somebody is locked, or will leave
@@ -130,6 +118,7 @@ func (x *examination) readable(e entry) {
 			fmt.Sprintf("entries without it count as %s: give %s the right to read %v, or set state and absentState", x.absent, x.reader.dn, sources[name].attributes))
 	}
 	x.say(len(e.all("userPassword")) == 0, "password hashes are not among what is read", "take userPassword out of the attributes")
+	return true
 }
 
 // written are the attributes that are changed of an account.
@@ -166,6 +155,7 @@ func (x *examination) writable(dn string) {
 	defer c.retire()
 	k := &desk{dir: x.dir, conn: c, ctx: ctx, dn: dn}
 	var missing []string
+	var elsewhere bool
 	if x.schema.PasswordChange == "ad" { // to which a wrong old password is a guess
 		missing = k.notEffective(x.written())
 	} else {
@@ -173,10 +163,16 @@ func (x *examination) writable(dn string) {
 		for _, attribute := range x.written() {
 			probe := goldap.NewModifyRequest(dn, nil)
 			probe.Delete(attribute, []string{nobodys})
-			if goldap.IsErrorAnyOf(k.modify(probe), goldap.LDAPResultInsufficientAccessRights, goldap.LDAPResultUnwillingToPerform, goldap.LDAPResultReferral) {
+			err := k.modify(probe)
+			elsewhere = elsewhere || goldap.IsErrorWithCode(err, goldap.LDAPResultReferral)
+			if goldap.IsErrorAnyOf(err, goldap.LDAPResultInsufficientAccessRights, goldap.LDAPResultUnwillingToPerform) {
 				missing = append(missing, attribute)
 			}
 		}
+	}
+	if elsewhere {
+		x.say(false, "changes as "+x.writer.dn, c.at.server.name+" holds a copy and sends changes elsewhere: write the server that takes them in urls, and this one in replicas")
+		return
 	}
 	x.say(len(missing) == 0, "changes as "+x.writer.dn,
 		fmt.Sprintf("it may not write %s of %s: give it the right, set writeDN to an account that has it, or set delegate", strings.Join(missing, ", "), dn))
@@ -196,143 +192,26 @@ func (k *desk) notEffective(attributes []string) []string {
 	})
 }
 
-// Of a look-up without an index, which reads every entry.
-const (
-	slowLookup  = time.Millisecond
-	slowerThan  = 8 // times the reading of one entry
-	lookupTries = 5 // of which the fastest counts
-)
-
-// indexed says which look-ups make the server read every entry. That can only
-// be seen by the time it takes, so a small directory never shows it.
-func (x *examination) indexed() {
-	one := x.fastest(x.look(x.base, "(objectClass=*)", "1.1"))
-	var slow []string
-	mend := "index for equality, on the server: "
-	all := append(slices.Clone(x.lookup), lookup{attribute: x.schema.Attributes.ID})
-	for _, where := range x.searched.exact {
-		l := lookup{attribute: attributeOf(where)}
-		if !slices.ContainsFunc(all, func(o lookup) bool { return o.attribute == l.attribute }) {
-			all = append(all, l)
-		}
-	}
-	for _, l := range all {
-		request := x.request(l.filter("nobody.has.this.value"))
-		if took := x.fastest(request); took > slowLookup && took > slowerThan*one {
-			slow = append(slow, fmt.Sprintf("%s (%d ms)", l.attribute, took.Milliseconds()))
-			if l.rule != "" && l.rule != usualCases {
-				mend = "write :usualCases in place of :" + l.rule + ", which no index serves; " + mend
-			}
-		}
-	}
-	x.say(len(slow) == 0, "look-ups use an index", mend+strings.Join(slow, ", "))
-}
-
 // listedEnough is more accounts than any server shows by default to one who
 // reads by pages: 500 (OpenLDAP), 2000 (389ds).
 const listedEnough = 2500
 
-// listed says whether a search through all accounts comes to its end.
+// listed says whether a search through all accounts comes to its end, and who
+// of those that it gives is none.
 func (x *examination) listed() {
-	seen := 0
-	err := x.Search(x.ctx, directory.Query{}, func(account.Account) bool {
+	seen, none := 0, 0
+	var first error
+	err := x.scan(x.ctx, directory.Query{}, func(found *goldap.Entry) bool {
 		seen++
+		if _, err := x.snapshot(found); err != nil && x.principal(found) == "" {
+			if none++; first == nil {
+				first = fmt.Errorf("%s: %w", found.DN, err)
+			}
+		}
 		return seen < listedEnough
 	})
 	x.say(err == nil, "lists of accounts are read to their end", fmt.Sprint(err))
-}
-
-func (x *examination) fastest(request *goldap.SearchRequest) time.Duration {
-	fastest := x.timeout
-	for range lookupTries {
-		ctx, cancel := deadline(x.ctx, x.timeout)
-		began := time.Now()
-		_, err := x.searches.search(ctx, request)
-		cancel()
-		if err != nil {
-			return 0 // said elsewhere
-		}
-		fastest = min(fastest, time.Since(began))
+	if none > 0 {
+		x.say(false, fmt.Sprintf("%d of %d entries are no accounts", none, seen), fmt.Sprint("give them what they lack, or leave them out by filter: ", first))
 	}
-	return fastest
-}
-
-// reach connects to one address as the account that searches and says how.
-func (x *examination) reach(e *endpoint) (what, mend string) {
-	what = e.server.name
-	if !strings.Contains(e.address, e.host) {
-		what += " (" + e.address + ")"
-	}
-	what += ": bind as " + x.reader.dn
-	switch {
-	case e.server.tls == nil:
-		what += ", in the clear"
-	case e.server.startTLS:
-		what += ", StartTLS"
-	default:
-		what += ", TLS"
-	}
-	ctx, cancel := deadline(x.ctx, x.timeout)
-	defer cancel()
-	c, err := x.dialer.connect(ctx, e, forAccounts, &x.reader)
-	if err != nil {
-		return what, unreached(err)
-	}
-	defer c.retire()
-	if state, ok := c.TLSConnectionState(); ok && len(state.PeerCertificates) > 0 {
-		left := state.PeerCertificates[0].NotAfter.Sub(x.now())
-		what += fmt.Sprintf(", certificate good for %d days", int(left.Hours()/24))
-	}
-	if at, ok := x.clockOf(ctx, c); ok {
-		if skew := at.Sub(x.now()).Abs(); skew > time.Minute {
-			return what, fmt.Sprintf("its clock is %s from ours: check NTP on both", skew.Round(time.Second))
-		}
-		what += ", clock right"
-	}
-	return what, ""
-}
-
-// unreached is what to do about a connection that cannot be made.
-func unreached(err error) string {
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var late net.Error
-	switch {
-	case errors.As(err, &unknown):
-		return "its certificate is signed by an authority that is not known here: set ca to the file of that authority's certificate"
-	case errors.As(err, &name):
-		return "its certificate is for another name: write that name in urls, or set serverName to it: " + err.Error()
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "its certificate has expired, or our clock is wrong: renew it: " + err.Error()
-	case goldap.IsErrorWithCode(err, goldap.LDAPResultInvalidCredentials):
-		return "check bindDN and bindPassword: " + err.Error()
-	case errors.Is(err, errNoAnswer), errors.As(err, &late) && late.Timeout():
-		return "it does not answer in time: check that it runs, and the firewalls between: " + err.Error()
-	case errors.Is(err, errNoTLS):
-		return "no TLS is spoken at this port: write ldap:// with startTLS, or the port of ldaps (636): " + err.Error()
-	case errors.Is(err, errNoStartTLS):
-		return "it does not offer StartTLS: give it a certificate, or write ldaps:// if it listens for that: " + err.Error()
-	}
-	return "check urls and startTLS, and that the server runs: " + err.Error()
-}
-
-// clocks are where servers tell their time: Active Directory, 389ds, and
-// OpenLDAP with a monitor database.
-var clocks = []struct{ dn, attribute string }{
-	{"", "currentTime"}, {"cn=monitor", "currentTime"}, {"cn=Current,cn=Time,cn=Monitor", "monitorTimestamp"},
-}
-
-// clockOf reads the clock of a server, when it tells.
-func (x *examination) clockOf(ctx context.Context, c *conn) (time.Time, bool) {
-	for _, clock := range clocks {
-		request := x.look(clock.dn, "(objectClass=*)", clock.attribute)
-		found, err := ask(ctx, x.dialer, "search", func() (*goldap.SearchResult, error) { return c.Search(request) })
-		if err == nil && len(found.Entries) == 1 {
-			if at, err := generalizedTime(readEntry(found.Entries[0]).first(clock.attribute)); err == nil {
-				return at, true
-			}
-		}
-	}
-	return time.Time{}, false
 }

@@ -268,8 +268,11 @@ esac
 					t.Errorf("the error holds the password: %v", err)
 				}
 			}
-			if err := d.SetPassword(t.Context(), a.ID, secret.New("not JSON")); err == nil || errors.Is(err, directory.ErrRejected) || errors.Is(err, directory.ErrUnavailable) {
-				t.Errorf("not JSON: %v; want a fault of its own", err)
+			// What a command says besides is talk. A page in place of an answer may
+			// be anybody's: whoever asked looks whether the password has changed.
+			err = d.SetPassword(t.Context(), a.ID, secret.New("not JSON"))
+			if talk := name == "command"; talk && err != nil || !talk && !errors.Is(err, directory.ErrUnavailable) {
+				t.Errorf("not JSON: %v", err)
 			}
 			if err := errors.Join(d.Activate(t.Context(), a.ID), d.Unlock(t.Context(), a.ID)); err != nil {
 				t.Error(err)

@@ -26,9 +26,20 @@ const (
 	scanPatience = 5
 )
 
-// Search implements directory.Searcher by pages (RFC 2696), on a connection of
-// its own: servers keep one page open for each.
+// Search implements directory.Searcher.
 func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.Account) bool) error {
+	return d.scan(ctx, q, func(found *goldap.Entry) bool {
+		if d.principal(found) != "" {
+			return true
+		}
+		a, err := d.usable(found)
+		return err != nil || each(a)
+	})
+}
+
+// scan goes through entries by pages (RFC 2696), on a connection of its own:
+// servers keep one page open for each.
+func (d *dir) scan(ctx context.Context, q directory.Query, each func(*goldap.Entry) bool) error {
 	filter, matches, err := d.query(q)
 	if err != nil || matches == nil {
 		return err
@@ -53,10 +64,7 @@ func (d *dir) Search(ctx context.Context, q directory.Query, each func(account.A
 			return err
 		}
 		for _, found := range result.Entries {
-			if !matches(readEntry(found)) || d.principal(found) != "" {
-				continue
-			}
-			if a, err := d.usable(found); err == nil && !each(a) {
+			if matches(readEntry(found)) && !each(found) {
 				return nil
 			}
 		}

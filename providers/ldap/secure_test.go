@@ -226,7 +226,7 @@ func TestExamine(t *testing.T) {
 	secure := n.slapd(t, slapdtest.Options{TLS: true})
 	old := n.slapd(t, slapdtest.Options{TLS: true, Expired: true})
 	large := slapdtest.Start(t, slapdtest.Options{
-		Trees: []slapdtest.Tree{{Suffix: n.suffix, LDIF: crowd(20_000)}}, Schema: fixtures.Schema,
+		Trees: []slapdtest.Tree{{Suffix: n.suffix, LDIF: crowd(1000)}}, Schema: fixtures.Schema,
 		Index: []string{"eduPersonPrincipalName eq", "eduPersonUniqueId eq"},
 	})
 	config := n.config()

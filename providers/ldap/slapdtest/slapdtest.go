@@ -313,6 +313,7 @@ access to *
   by * none
 {{if $.Options.CopyOf}}syncrepl rid=001 provider={{$.Options.CopyOf}} searchbase="{{.Suffix}}" type=refreshAndPersist retry="1 +"
   bindmethod=simple binddn="cn=root,{{.Suffix}}" credentials={{$.Root}}
+updateref {{$.Options.CopyOf}}
 {{end}}{{if $.Options.Provides}}index entryCSN eq
 overlay syncprov
 {{end}}{{if $.Options.Policy}}overlay ppolicy
