@@ -187,11 +187,11 @@ const (
 	AlertContactSaved    AlertKey = "contact_saved"
 	// AlertContactConfirmed: it was on file, and is proved now.
 	AlertContactConfirmed AlertKey = "contact_confirmed"
-	AlertBadValue        AlertKey = "bad_value" // no value that may stand there
-	AlertRefusedValue    AlertKey = "refused_value" // by the directory; the fields before it are saved
-	AlertSaved           AlertKey = "saved"
-	AlertAsked           AlertKey = "asked"
-	AlertQuestionSaved   AlertKey = "question_saved"
+	AlertBadValue         AlertKey = "bad_value"     // no value that may stand there
+	AlertRefusedValue     AlertKey = "refused_value" // by the directory; the fields before it are saved
+	AlertSaved            AlertKey = "saved"
+	AlertAsked            AlertKey = "asked"
+	AlertQuestionSaved    AlertKey = "question_saved"
 )
 
 // AccountNews are those that a redirect may name.
