@@ -75,7 +75,7 @@ func TestMustChange(t *testing.T) {
 	h.portal.Recovery.Directory, h.portal.Login.Directory = expired{h.people}, expired{h.people}
 	h.steps(portal.Steps{})
 	b := h.browser()
-	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `value="password"`)
+	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `value="password"`, `href="/logout"`)
 	if page.body = b.get("/account").body; strings.Contains(page.body, `name="current"`) {
 		t.Error("asked for what was just typed")
 	}

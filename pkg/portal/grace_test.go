@@ -15,7 +15,7 @@ func TestGraceNoticeWithoutAnEnd(t *testing.T) {
 	h := open(t)
 	h.people.change("grace", func(a *account.Account) { a.Ends = time.Time{} })
 	b := h.browser()
-	page := b.leads(b.signIn("grace"), "/login").is(t, http.StatusOK).has(t, "Vous avez quitté l’établissement")
+	page := b.leads(b.signIn("grace"), "/login").is(t, http.StatusOK).has(t, "Vous avez quitté l’établissement", `href="/logout"`)
 	page.hasNot(t, "janvier")
 	b.post("/login/continue", "state", page.state(t), "step", "grace").is(t, http.StatusOK).has(t, "Vous êtes connecté").hasNot(t, "janvier")
 }

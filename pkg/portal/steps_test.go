@@ -80,7 +80,7 @@ func TestCharterAtLogin(t *testing.T) {
 	terms := portal.Steps{Notes: "info", Charter: &portal.Terms{Version: "2026-09", URL: "https://univ.example/charter"}}
 	h.steps(terms)
 	b := h.browser()
-	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `href="https://univ.example/charter"`)
+	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `href="https://univ.example/charter"`, `href="/logout"`)
 	b.get("/account").has(t, `name="charter"`)
 	b.post("/login/continue", "step", "charter", "state", page.state(t)).is(t, http.StatusUnprocessableEntity).has(t, `aria-invalid="true"`)
 	d.conflicts.Store(2)
@@ -110,7 +110,7 @@ func TestRescueAddressAtLogin(t *testing.T) {
 	put := func(page answer, fields ...string) answer {
 		return b.post("/login/continue", append(fields, "step", "address", "state", page.state(t))...)
 	}
-	page := b.leads(b.signIn("alice"), "/login").has(t, `name="address"`, `name="later"`)
+	page := b.leads(b.signIn("alice"), "/login").has(t, `name="address"`, `name="later"`, `href="/logout"`)
 	put(page, "later", "yes").is(t, http.StatusOK).has(t, "Alice")
 	b.get("/account").has(t, "/account/sessions") // not again in this session
 
