@@ -118,6 +118,9 @@ func (d *Desk) Unlock(ctx context.Context, c Case, why Reason) (exposed bool, er
 		}
 		return d.lift(ctx, who)
 	})
+	if exposed && err == nil {
+		err = d.Store.Do(ctx, &store.Create{Key: c.key("exposed"), Fields: store.Fields{fieldID: string(c.Account)}, TTL: verifiedFor, Replace: true})
+	}
 	return exposed, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/recovery"
@@ -21,6 +22,9 @@ type Person struct {
 	Match string
 	// Missed is how the last link was answered, where that was wrong.
 	Missed Missed
+	// Exposed is when this operator lifted a lock whose cause may be that
+	// somebody else knows the password; zero when that is not, or long ago.
+	Exposed time.Time
 	// Contacts are the account's, masked.
 	Contacts []Masked
 	// Facts is whether facts could verify this caller.
@@ -55,6 +59,7 @@ const (
 	NextContact Next = "contact" // the address is dead
 	NextUnlock  Next = "unlock"
 	NextLift    Next = "lift"    // and then vouch: somebody else may know the password
+	NextRenew   Next = "renew"   // that was done: vouch
 	NextDecide  Next = "decide"  // the institution has locked it, and this operator may lift that
 	NextDecided Next = "decided" // the institution has locked it
 	NextClosed  Next = "closed"
@@ -72,12 +77,15 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if p.Verified, err = d.Verified(ctx, c); err != nil {
 		return Person{}, err
 	}
-	code, contact, match := &store.Read{Key: c.key("code")}, &store.Read{Key: c.key("contact")}, &store.Read{Key: c.key("match")}
-	if err := d.Store.Do(ctx, code, contact, match); err != nil {
+	code, contact, match, exposed := &store.Read{Key: c.key("code")}, &store.Read{Key: c.key("contact")}, &store.Read{Key: c.key("match")}, &store.Read{Key: c.key("exposed")}
+	if err := d.Store.Do(ctx, code, contact, match, exposed); err != nil {
 		return Person{}, err
 	}
 	if id := match.Fields[fieldID]; id != "" {
 		p.Match = d.matchDigits(id, c.Operator, who.ID)
+	}
+	if exposed.Fields != nil {
+		p.Exposed = d.now().Add(exposed.TTL - verifiedFor)
 	}
 	p.Missed = Missed(match.Fields[fieldMissed])
 	p.CodeSent, p.ContactSent = code.Fields != nil, contact.Fields != nil
@@ -99,7 +107,7 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	p.Facts = HasFacts(usable)
+	p.Facts = hasFacts(usable)
 	doubtful, err := d.Recovery.Doubtful(ctx, who.Contacts)
 	if err != nil {
 		return Person{}, err
@@ -140,6 +148,10 @@ func (p Person) next() Next {
 		return may(ActUnlock, NextUnlock)
 	case len(p.Events) > 0 && p.Events[0].Fate == recovery.Open && p.Events[0].Result == "issued":
 		return NextHanded
+	case !p.Exposed.IsZero() && !slices.ContainsFunc(p.Events, func(e recovery.Event) bool {
+		return e.Result == string(recovery.NoticeChanged) && !e.At.Before(p.Exposed)
+	}):
+		return may(ActVouch, NextRenew)
 	case len(p.Events) > 0 && p.Events[0].Fate == recovery.Open:
 		return NextLook
 	case sendable:

@@ -229,7 +229,7 @@ type progressJob struct {
 // Answers reports whether somebody can be answered there: at a mail address, or
 // by telephone, which may be a fixed line.
 func Answers(typed string) bool {
-	if IsMail(typed) {
+	if isMail(typed) {
 		return true
 	}
 	digits := 0
@@ -248,7 +248,7 @@ func Answers(typed string) bool {
 // any to such a number; to others an operator speaks. It says nothing that they
 // typed: nobody can have us write to others.
 func (d *Desk) progress(ctx context.Context, q Request, step string) error {
-	if number, _ := d.mobile(q.Reach); !IsMail(q.Reach) && (d.SMS == nil || number == "") {
+	if number, _ := d.mobile(q.Reach); !isMail(q.Reach) && (d.SMS == nil || number == "") {
 		return nil
 	}
 	id := secret.Hash(q.ID + step)[:22]
@@ -264,7 +264,7 @@ func (d *Desk) deliverProgress(ctx context.Context, job outbox.Job) error {
 	if err := json.Unmarshal(job.Data, &j); err != nil {
 		return errors.Join(outbox.ErrGiveUp, err)
 	}
-	if IsMail(j.To) {
+	if isMail(j.To) {
 		return d.send(ctx, j.ID, j.To, j.Language, render.MailRequest{Step: j.Step})
 	}
 	// Whoever asks has no account yet, and a budget of their own.

@@ -126,8 +126,8 @@ type Facts struct {
 	Other string // an address or a number on file, or an identifier that is not the login
 }
 
-// HasFacts reports whether facts can verify this account: both must be known.
-func HasFacts(a account.Account) bool { return !a.Birth.IsZero() && len(others(a)) > 0 }
+// hasFacts reports whether facts can verify this account: both must be known.
+func hasFacts(a account.Account) bool { return !a.Birth.IsZero() && len(others(a)) > 0 }
 
 // others are what a caller may know beside the date of birth. The login is not
 // among them: it is in every public address.
@@ -379,9 +379,9 @@ func mask(c account.Contact) string {
 	return render.MaskMail(c.Value)
 }
 
-// IsMail reports whether somebody typed an address for mail, and one only
+// isMail reports whether somebody typed an address for mail, and one only
 // (R-REC-16).
-func IsMail(typed string) bool {
+func isMail(typed string) bool {
 	local, domain, ok := strings.Cut(typed, "@")
 	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(domain, "@") &&
 		!strings.ContainsFunc(typed, func(r rune) bool { return r <= ' ' || strings.ContainsRune(",;:<>()[]\"\\\u007f", r) })

@@ -41,7 +41,7 @@ func TestLocks_R14(t *testing.T) {
 	if a := desk.post(phished, "do", "unlock", "reason", "abused").is(t, 303); !strings.HasSuffix(a.Header.Get("Location"), "?news=lifted") {
 		t.Error(a.Header)
 	}
-	desk.get(phished+"?news=lifted").is(t, 200, "Donnez tout de suite un code")
+	desk.get(phished+"?news=lifted").is(t, 200, "Donnez tout de suite un code", "pour qu’un autre mot de passe soit choisi", `<button class="wide" name="do" value="vouch">`)
 	s.signIn("cbernard", "Valmont-cbernard-2026").is(t, 200, "Vous êtes connecté") // R34: nobody waits for what was tried before
 	if a := s.account("cbernard"); a.Status != account.Active || s.marked.marks[a.ID] != 1 {
 		t.Errorf("%s, marked %d times", a.Status, s.marked.marks[a.ID])

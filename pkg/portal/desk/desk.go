@@ -104,7 +104,7 @@ func (p *Pages) Check() error {
 	for _, s := range []account.Status{account.Pending, account.Active, account.Grace, account.Locked, account.Disabled} {
 		add("status", string(s))
 	}
-	add("next", "look", "handed", "vouch", "resend", "contact", "unlock", "lift", "decide", "decided", "closed", "nobody")
+	add("next", "look", "handed", "vouch", "resend", "contact", "unlock", "lift", "renew", "decide", "decided", "closed", "nobody")
 	for _, r := range []account.Reason{account.ReasonNotActivated, account.ReasonDeparture, account.ReasonExpired, account.ReasonClosed,
 		account.ReasonAdministrative, account.ReasonSecurity, account.ReasonTooManyTries, account.ReasonMustChange, account.ReasonUnknownState} {
 		add("because", string(r))

@@ -66,7 +66,7 @@ func personView(who operator.Person) render.DeskPerson {
 			view.Freezes = true
 		case denied != "":
 			view.Denied = append(view.Denied, render.DeskAct{Act: do.Act, Why: string(denied)})
-		case string(who.Next) == do.Act || act == operator.ActUnlock && who.Next == operator.NextLift:
+		case string(who.Next) == do.Act || act == operator.ActUnlock && who.Next == operator.NextLift, act == operator.ActVouch && who.Next == operator.NextRenew:
 			do.Why = "next"
 			view.Acts = slices.Insert(view.Acts, 0, do)
 		default:
