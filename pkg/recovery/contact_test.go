@@ -184,6 +184,26 @@ func TestUndoConflict(t *testing.T) {
 	}
 }
 
+// R25: whoever took the account over is out once a change is taken back: of
+// what they had, session and proof, nothing is left.
+func TestUndoEndsWhatWasGained(t *testing.T) {
+	w, _, begun, code := changing(t)
+	if _, err := w.flow.CompleteContact(t.Context(), "id-alice", recovery.Reply{Attempt: begun.Attempt, Code: code, Source: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	token := w.told(t)["a@home.example"]
+	still, proof := w.signedIn(t, "alice"), w.proof(t, "alice")
+	if err := w.flow.UndoContact(t.Context(), token, ""); err != nil {
+		t.Fatal(err)
+	}
+	if still() {
+		t.Error("the session lives on")
+	}
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.Is(err, recovery.ErrNoProof) || len(w.people.set) != 0 {
+		t.Errorf("the proof: %v, set %v", err, w.people.set)
+	}
+}
+
 // R25: for 72 hours the old address takes changes back however often they were
 // repeated since, and what the thief was sent about them takes nothing back.
 func TestUndoOfSeveralChanges(t *testing.T) {
@@ -423,6 +443,18 @@ func TestFamilyRepeats(t *testing.T) {
 	}
 	if second := members(t, <-w.mails); len(first) != 2 || first["zmartin"] != second["zmartin"] || first["lmartin"] != second["lmartin"] {
 		t.Errorf("%v and %v", first, second)
+	}
+}
+
+// R22: an address in anything but the rescue addresses is nobody's.
+func TestAddressOfAnotherAttribute(t *testing.T) {
+	w := family(t)
+	w.people.change("alice", func(a *account.Account) {
+		a.Attributes = map[string][]string{"number": {"office@home.example"}}
+	})
+	w.begin(t, "office@home.example")
+	if w.settled(t); len(w.mails) != 0 {
+		t.Errorf("a message left to %s", (<-w.mails).To)
 	}
 }
 

@@ -614,6 +614,19 @@ func TestSendingIsBounded(t *testing.T) {
 	}
 }
 
+// R33: one network is bounded whomever it asks for, and no other one by that.
+func TestOneNetworkIsBounded(t *testing.T) {
+	w := start(t)
+	w.flow.Limits.Source.Limit = 3
+	for n := range 3 {
+		w.beginFrom(t, fmt.Sprintf("nobody%d", n), "192.0.2.0/24")
+	}
+	if _, err := w.flow.Begin(t.Context(), recovery.Begin{Purpose: recovery.Reset, Login: "alice", Source: "192.0.2.0/24"}); !errors.Is(err, recovery.ErrSlowDown) {
+		t.Errorf("%v", err)
+	}
+	w.beginFrom(t, "alice", "198.51.100.0/24")
+}
+
 // R33: whoever asks again and again waits longer each time, whether or not
 // anybody has that name, and is told until when.
 func TestAskingAgainBacksOff(t *testing.T) {
@@ -672,6 +685,35 @@ func TestStateIsReadAgain(t *testing.T) {
 	}
 	if len(w.people.set) != 0 {
 		t.Error("a locked account got a password")
+	}
+}
+
+// R-REC-10: nor is a proof good for what the account is given no more.
+func TestPurposeThatIsOver(t *testing.T) {
+	w := start(t)
+	proof := w.proof(t, "newcomer")
+	w.people.change("newcomer", func(a *account.Account) { a.Status, a.Reason = account.Active, "" })
+	if _, err := w.flow.Complete(t.Context(), proof, secret.New(good), ""); !errors.Is(err, recovery.ErrNoProof) || len(w.people.set) != 0 {
+		t.Errorf("%v, set %v", err, w.people.set)
+	}
+}
+
+// What was guessed at whose account is in the audit.
+func TestGuessesAreInTheAudit(t *testing.T) {
+	w, log := start(t), &trail{}
+	w.flow.Audit = audit.Log{Logger: slog.New(slog.NewJSONHandler(log, nil))}
+	begun := w.begin(t, "alice")
+	w.settled(t)
+	for _, result := range []string{"wrong", "wrong", "wrong", "wrong", "wrong", "too_many_tries"} {
+		log.lines = nil
+		if _, err := w.answer(t, recovery.Reply{Attempt: begun.Attempt, Code: "x"}); !errors.Is(err, recovery.ErrWrong) {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`"recovery.answer"`, `"` + result + `"`, `"id-alice"`} {
+			if !log.has(want) {
+				t.Errorf("no %s in %s", want, log.lines)
+			}
+		}
 	}
 }
 
@@ -768,35 +810,41 @@ func TestRaces(t *testing.T) {
 	}
 }
 
-// R36, R-SESS-05: what the old password opened is closed.
-func TestSessionsEnd(t *testing.T) {
-	w := start(t)
-	m := w.sessions
+// signedIn signs somebody in and returns whether they still are.
+func (w *world) signedIn(t *testing.T, login string) (still func() bool) {
+	t.Helper()
 	r, rec := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
-	alice, _ := w.people.Find(t.Context(), "alice")
-	s, err := m.Start(r, alice, false, "pwd")
+	who, _ := w.people.Find(t.Context(), login)
+	s, err := w.sessions.Start(r, who, false, "pwd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Commit(t.Context(), rec, s); err != nil {
+	if err := w.sessions.Commit(t.Context(), rec, s); err != nil {
 		t.Fatal(err)
 	}
-	again := func() *session.Session {
+	still = func() bool {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.AddCookie(&http.Cookie{Name: "session", Value: rec.Result().Cookies()[0].Value})
-		s, err := m.Current(r)
+		s, err := w.sessions.Current(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return s != nil
 	}
-	if again() == nil {
+	if !still() {
 		t.Fatal("there is no session to end")
 	}
+	return still
+}
+
+// R36, R-SESS-05: what the old password opened is closed.
+func TestSessionsEnd(t *testing.T) {
+	w := start(t)
+	still := w.signedIn(t, "alice")
 	if _, err := w.flow.Complete(t.Context(), w.proof(t, "alice"), secret.New(good), ""); err != nil {
 		t.Fatal(err)
 	}
-	if again() != nil {
+	if still() {
 		t.Error("the session lives on")
 	}
 }

@@ -203,7 +203,11 @@ func TestWeakMethod(t *testing.T) {
 	if err := try("newcomer", "20/05/2007"); !errors.Is(err, recovery.ErrWrong) {
 		t.Errorf("the right date after five wrong ones: %v", err)
 	}
-	w.advance(25 * time.Hour)
+	w.advance(2 * time.Hour)
+	if err := try("newcomer", "20/05/2007"); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("two hours later: %v", err)
+	}
+	w.advance(23 * time.Hour)
 	if err := try("newcomer", "20/05/2007"); err != nil {
 		t.Error(err)
 	}
