@@ -92,6 +92,10 @@ func (p Policy) MinimumFor(about Context) int {
 	return p.Minimum()
 }
 
+// Kinds is how many of the four kinds of characters it asks for, to tell people
+// beforehand; zero when any will do.
+func (p Policy) Kinds() int { return presets[p.Preset].classes }
+
 func (p Policy) maximum() int { return cmp.Or(p.MaxLength, 128) }
 
 // Validate checks a configured policy. The error is a *plugin.Error that names

@@ -110,7 +110,8 @@ func (p *Portal) ownPassword(w http.ResponseWriter, r *http.Request, s *session.
 }
 
 func (p *Portal) showOwnPassword(w http.ResponseWriter, r *http.Request, status int, s *session.Session, view render.NewPassword) {
-	view.Login, view.Minimum = s.Account.Login, p.Recovery.Policy.MinimumFor(password.ContextOf(s.Account))
+	view.Login = s.Account.Login
+	view.Minimum, view.Kinds = p.Recovery.Policy.MinimumFor(password.ContextOf(s.Account)), p.Recovery.Policy.Kinds()
 	p.Pages.Render(w, r, status, view)
 }
 

@@ -116,6 +116,10 @@ func TestOwnPassword(t *testing.T) {
 	b.signIn("alice").is(t, http.StatusOK)
 	other.signIn("alice").is(t, http.StatusOK)
 	b.get("/account").is(t, http.StatusOK).has(t, "/account/password", "/account/sessions")
+	h.portal.Recovery.Policy.Preset = "legacy-ad"
+	b.get("/account/password").has(t, "12 caractères au moins", "3 genres de signes sur 4")
+	h.portal.Recovery.Policy.Preset = ""
+	b.get("/account/password").hasNot(t, "genres")
 	page := b.get("/account/password").is(t, http.StatusOK).has(t, `autocomplete="new-password"`, "/account/password/check")
 	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "connect-src 'self'") || strings.Contains(b.get("/account").Header.Get("Content-Security-Policy"), "connect-src") {
 		t.Errorf("policy %q", csp)

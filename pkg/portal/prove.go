@@ -167,7 +167,7 @@ func (p *Portal) password(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Portal) showPassword(w http.ResponseWriter, r *http.Request, status int, ready recovery.Ready, alert *render.Alert) {
-	p.Pages.Render(w, r, status, render.Password{Purpose: render.Purpose(ready.Purpose), Login: ready.Login, Minimum: ready.Minimum,
+	p.Pages.Render(w, r, status, render.Password{Purpose: render.Purpose(ready.Purpose), Login: ready.Login, Minimum: ready.Minimum, Kinds: p.Recovery.Policy.Kinds(),
 		Charter: ready.Charter, Unlockable: ready.Unlockable,
 		Frame: render.Frame{Step: 3, Alert: alert, Return: ready.Return, NoDoors: true}})
 }

@@ -16,7 +16,8 @@ type Account struct {
 type NewPassword struct {
 	Frame
 	Login   string
-	Minimum int
+	Minimum int // characters
+	Kinds   int // of characters; zero when any will do
 	Current bool
 	// Must is set when nothing else is open before, and Expired when that is
 	// because the present one is too old: it is taken Left times more.

@@ -139,6 +139,7 @@ type Password struct {
 	// Login tells the browser's password keeper whose password this is.
 	Login   string
 	Minimum int // characters
+	Kinds   int // of characters; zero when any will do
 	// Charter is the URL of what must be accepted; the field charter is posted
 	// then. Empty without one.
 	Charter string

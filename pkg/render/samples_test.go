@@ -133,7 +133,7 @@ func samples() []sample {
 			Purpose: render.PurposeActivate, Login: "elefevre", Minimum: 12}},
 		{"password-charter", render.Password{Frame: alert(step(3), render.Alert{Key: render.AlertCharter, Field: "charter"}), Purpose: render.PurposeActivate, Login: "elefevre", Minimum: 12,
 			Charter: "https://univ-valmont.example/charte"}},
-		{"password-unlockable", render.Password{Frame: step(3), Purpose: render.PurposeReset, Login: "elefevre", Minimum: 12, Unlockable: true}},
+		{"password-unlockable", render.Password{Frame: step(3), Purpose: render.PurposeReset, Login: "elefevre", Minimum: 12, Kinds: 3, Unlockable: true}},
 		{"activated", render.Activated{Frame: moodle, Login: "elefevre", Rescue: []string{"e••••@e••••", "•••• 13"}, Charter: true, LoginURL: "/login?ask=1"}},
 		{"login-unlocked", render.Login{Frame: alert(moodle, render.Alert{Key: render.AlertUnlocked, Good: true}), Username: "elefevre"}},
 		{"activate-network", render.Identify{Frame: step(1), Purpose: render.PurposeActivate, Letters: true, Network: true}},
@@ -141,7 +141,7 @@ func samples() []sample {
 		{"account", render.Account{Frame: alert(moodle, render.Alert{Key: render.AlertPasswordChanged, Good: true}), Name: "Élodie Lefèvre", Login: "elefevre", Ends: grace,
 			Parts: []string{"password", "sessions", "apps", "events"}}},
 		{"account-password", render.NewPassword{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertWrongCurrent, Field: "current"}), Login: "elefevre", Minimum: 12, Current: true}},
-		{"account-password-must", render.NewPassword{Frame: moodle, Login: "elefevre", Minimum: 15, Must: true}},
+		{"account-password-must", render.NewPassword{Frame: moodle, Login: "elefevre", Minimum: 15, Kinds: 3, Must: true}},
 		{"account-password-expired", render.NewPassword{Frame: moodle, Login: "elefevre", Minimum: 12, Must: true, Expired: true, Left: 2}},
 		{"account-sessions", render.Sessions{Frame: render.Frame{NoDoors: true}, Open: []render.OpenSession{
 			{SID: "a", Device: "Firefox, Windows", Network: "192.0.2.0/24", Began: tuesday, Seen: tuesday, Current: true, Apps: []string{"Moodle", "Webmail"}},
