@@ -13,10 +13,10 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Catalog is every message in every language. A message is plain text with
+// catalog is every message in every language. A message is plain text with
 // named arguments, "Se connecter à {app}": it holds neither markup nor
 // template code, so what is put in can only ever be text.
-type Catalog struct {
+type catalog struct {
 	tags    []string // BCP 47; the first is the default
 	matcher language.Matcher
 	locales map[string]locale // by tag
@@ -30,11 +30,11 @@ type message struct {
 	from  string // the file it came from, for errors
 }
 
-// OpenCatalog reads locales/*.json from the layers, highest first. Files of
+// openCatalog reads locales/*.json from the layers, highest first. Files of
 // one language are merged key by key, the highest layer winning. Every
 // language must have every key, with the same arguments.
-func OpenCatalog(layers Overlay, preferred string) (*Catalog, error) {
-	c := &Catalog{locales: map[string]locale{}}
+func openCatalog(layers overlay, preferred string) (*catalog, error) {
+	c := &catalog{locales: map[string]locale{}}
 	for _, layer := range slices.Backward(layers) {
 		files, err := fs.Glob(layer, "locales/*.json")
 		if err != nil {
@@ -66,7 +66,7 @@ func OpenCatalog(layers Overlay, preferred string) (*Catalog, error) {
 	return c, c.complete()
 }
 
-func (c *Catalog) merge(layer fs.FS, file string) error {
+func (c *catalog) merge(layer fs.FS, file string) error {
 	tag := strings.TrimSuffix(path.Base(file), ".json")
 	if parsed, err := language.Parse(tag); err != nil || parsed.String() != tag {
 		return errors.New("the name must be a language tag, like fr.json")
@@ -131,7 +131,7 @@ func split(text string) ([]string, error) {
 }
 
 // complete compares every language with every other.
-func (c *Catalog) complete() error {
+func (c *catalog) complete() error {
 	var all []error
 	for _, tag := range c.tags {
 		for _, other := range c.tags {
@@ -161,7 +161,7 @@ func (m message) arguments() []string {
 }
 
 // Has reports whether there is a message of this key.
-func (c *Catalog) Has(key string) bool {
+func (c *catalog) Has(key string) bool {
 	_, ok := c.locales[c.tags[0]][key]
 	return ok
 }
@@ -169,7 +169,7 @@ func (c *Catalog) Has(key string) bool {
 // Text is a message in a language of Languages. Arguments are name, value,
 // name, value…; what they hold stays text. A missing key or argument is an
 // error.
-func (c *Catalog) Text(lang, key string, args ...any) (string, error) {
+func (c *catalog) Text(lang, key string, args ...any) (string, error) {
 	m, ok := c.locales[lang][key]
 	if !ok {
 		return "", fmt.Errorf("no message %q in language %q", key, lang)
@@ -196,4 +196,4 @@ func (c *Catalog) Text(lang, key string, args ...any) (string, error) {
 }
 
 // Languages are the BCP 47 tags of all languages, the default first.
-func (c *Catalog) Languages() []string { return slices.Clone(c.tags) }
+func (c *catalog) Languages() []string { return slices.Clone(c.tags) }

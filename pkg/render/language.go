@@ -23,7 +23,7 @@ func SwitchesLanguage(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.PostFormValue(languageParam) != ""
 }
 
-// Language is the language of a request, one of Catalog.Languages: the
+// Language is the language of a request, one of catalog.Languages: the
 // person's own choice (parameter lang, then the cookie that remembers it),
 // what the application asked for (OIDC ui_locales, CAS locale), what the
 // browser asks for, the default.
@@ -64,7 +64,7 @@ func limited(value string) string {
 
 // Match is the language to write to somebody in whose language is known as a
 // BCP 47 tag, perhaps empty.
-func (c *Catalog) Match(tag string) string {
+func (c *catalog) Match(tag string) string {
 	found, ok := c.match(wishes(tag))
 	if !ok {
 		return c.tags[0]
@@ -72,7 +72,7 @@ func (c *Catalog) Match(tag string) string {
 	return found
 }
 
-func (c *Catalog) match(wishes []string) (string, bool) {
+func (c *catalog) match(wishes []string) (string, bool) {
 	var tags []language.Tag
 	for _, wish := range wishes {
 		if tag, err := language.Parse(wish); err == nil {
@@ -83,7 +83,7 @@ func (c *Catalog) match(wishes []string) (string, bool) {
 	return c.tags[index], confidence > language.No
 }
 
-func (c *Catalog) accept(header string) string {
+func (c *catalog) accept(header string) string {
 	tags, _, err := language.ParseAcceptLanguage(header)
 	if err != nil {
 		tags = nil

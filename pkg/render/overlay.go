@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// Overlay reads each file from the first layer that has it: the site's folder,
+// overlay reads each file from the first layer that has it: the site's folder,
 // then a plugin's, then the shipped one. A folder is the union of all layers.
-type Overlay []fs.FS
+type overlay []fs.FS
 
 // Open implements fs.FS for files.
-func (o Overlay) Open(name string) (fs.File, error) {
+func (o overlay) Open(name string) (fs.File, error) {
 	for _, layer := range o {
 		file, err := layer.Open(name)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
@@ -24,7 +24,7 @@ func (o Overlay) Open(name string) (fs.File, error) {
 
 // Glob implements fs.GlobFS: the names that match in any layer, sorted, each
 // once.
-func (o Overlay) Glob(pattern string) ([]string, error) {
+func (o overlay) Glob(pattern string) ([]string, error) {
 	var names []string
 	for _, layer := range o {
 		found, err := fs.Glob(layer, pattern)
@@ -39,7 +39,7 @@ func (o Overlay) Glob(pattern string) ([]string, error) {
 
 // each calls visit for every file in one folder, by the name after its last
 // slash.
-func (o Overlay) each(pattern string, visit func(name string, content []byte) error) error {
+func (o overlay) each(pattern string, visit func(name string, content []byte) error) error {
 	files, err := o.Glob(pattern)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (o Overlay) each(pattern string, visit func(name string, content []byte) er
 }
 
 // ReadFile implements fs.ReadFileFS.
-func (o Overlay) ReadFile(name string) ([]byte, error) {
+func (o overlay) ReadFile(name string) ([]byte, error) {
 	for _, layer := range o {
 		content, err := fs.ReadFile(layer, name)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {

@@ -54,7 +54,7 @@ type Pages struct {
 	secure     bool
 	now        func() time.Time
 	logger     *slog.Logger
-	catalog    *Catalog
+	catalog    *catalog
 	sets       map[string]*set
 	assets     map[string]asset
 	assetPaths map[string]string
@@ -87,9 +87,9 @@ func Open(config Config) (*Pages, error) {
 	if p.site, err = config.Site.check(); err != nil {
 		return nil, fmt.Errorf("site.%w", err)
 	}
-	layers := append(Overlay(nil), config.Layers...)
+	layers := append(overlay(nil), config.Layers...)
 	layers = append(layers, templates.FS)
-	if p.catalog, err = OpenCatalog(layers, config.Site.Language); err != nil {
+	if p.catalog, err = openCatalog(layers, config.Site.Language); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
 	if err := p.Require(slices.Concat(messageKeys(), deskKeys(), accountKeys())...); err != nil {

@@ -31,7 +31,7 @@ func stylesheetOf(theme string) string {
 	return "loge-" + theme + ".css"
 }
 
-func (p *Pages) loadStatic(layers Overlay) error {
+func (p *Pages) loadStatic(layers overlay) error {
 	p.assets, p.assetPaths = map[string]asset{}, map[string]string{}
 	files := map[string][]byte{}
 	err := layers.each("static/*", func(name string, content []byte) error {

@@ -50,7 +50,7 @@ func (p *Pages) page(parse func() (*htmltemplate.Template, error)) (page, error)
 }
 
 // parse reads every template of the layers in one language.
-func (p *Pages) parse(layers Overlay, lang string) (*set, error) {
+func (p *Pages) parse(layers overlay, lang string) (*set, error) {
 	s := &set{map[string]page{}, map[string]page{}, map[string]*texttemplate.Template{}}
 	funcs := p.funcs(lang)
 	layout, err := layers.ReadFile("pages/layout.html")

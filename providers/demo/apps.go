@@ -18,14 +18,14 @@ type Apps struct {
 	// URL is where the applications are, without a slash at its end; they are
 	// under /demo/portal/ and /demo/app/ there.
 	URL string
-	// Secret is the client_secret of the portal, whose client_id is PortalID.
+	// Secret is the client_secret of the portal, whose client_id is portalID.
 	Secret secret.String
 	// Box is the URL of the page where messages can be read.
 	Box string
 }
 
-// PortalID is the client_id of the portal.
-const PortalID = "demo-portal"
+// portalID is the client_id of the portal.
+const portalID = "demo-portal"
 
 // Where the portal can be reached by the server, to be registered there.
 

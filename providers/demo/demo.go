@@ -157,7 +157,7 @@ func config(apps Apps, keys *server.Keys) server.Config {
 		Protocols: map[string]plugin.Section{
 			"oidc": section(map[string]any{"clients": []any{
 				map[string]any{
-					"id": PortalID, "name": "Portail de Valmont", "secret": apps.Secret.Reveal(), "grace": "allow",
+					"id": portalID, "name": "Portail de Valmont", "secret": apps.Secret.Reveal(), "grace": "allow",
 					"redirectURIs": []string{apps.RedirectURI()}, "postLogoutRedirectURIs": []string{apps.HomeURI()},
 					"backchannelLogoutURI": apps.LogoutURI(), "signingAlgorithm": "ES256",
 				},

@@ -48,7 +48,7 @@ func (p *portal) discover(ctx context.Context) (*oidc.Provider, oauth2.Config, e
 		p.provider = found
 	}
 	return p.provider, oauth2.Config{
-		ClientID: PortalID, ClientSecret: p.apps.Secret.Reveal(), RedirectURL: p.apps.RedirectURI(),
+		ClientID: portalID, ClientSecret: p.apps.Secret.Reveal(), RedirectURL: p.apps.RedirectURI(),
 		Endpoint: p.provider.Endpoint(), Scopes: []string{oidc.ScopeOpenID, "profile", "email"},
 	}, nil
 }
@@ -108,7 +108,7 @@ func (p *portal) exchange(r *http.Request) (visitor, error) {
 		return visitor{}, err
 	}
 	raw, _ := token.Extra("id_token").(string)
-	id, err := provider.Verifier(&oidc.Config{ClientID: PortalID}).Verify(ctx, raw)
+	id, err := provider.Verifier(&oidc.Config{ClientID: portalID}).Verify(ctx, raw)
 	if err != nil {
 		return visitor{}, err
 	}
@@ -166,7 +166,7 @@ func (p *portal) backchannel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no metadata", http.StatusServiceUnavailable)
 		return
 	}
-	token, err := provider.Verifier(&oidc.Config{ClientID: PortalID}).VerifyLogout(r.Context(), r.PostFormValue("logout_token"))
+	token, err := provider.Verifier(&oidc.Config{ClientID: portalID}).VerifyLogout(r.Context(), r.PostFormValue("logout_token"))
 	if err != nil {
 		http.Error(w, "not a logout token for this application", http.StatusBadRequest)
 		return
