@@ -48,6 +48,9 @@ type Desk struct {
 	// Groups are the attributes by which people say class or component: letters
 	// are sorted by the first, and populations narrowed by any.
 	Groups []string
+	// Known are the attributes whose values, numbers mostly, a caller may say
+	// beside the date of birth to be verified.
+	Known []string
 	// ForceBy is how a password is marked that must be changed; without it
 	// there are no campaigns.
 	ForceBy Force

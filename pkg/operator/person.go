@@ -107,7 +107,7 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	p.Facts = hasFacts(usable)
+	p.Facts = d.hasFacts(usable)
 	doubtful, err := d.Recovery.Doubtful(ctx, who.Contacts)
 	if err != nil {
 		return Person{}, err

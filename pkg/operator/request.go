@@ -139,6 +139,14 @@ func (d *Desk) Waiting(ctx context.Context, c Case) ([]Request, error) {
 	return out, nil
 }
 
+// Open is how many requests are not done with. The error wraps
+// store.ErrUnavailable.
+func (d *Desk) Open(ctx context.Context) (int, error) {
+	list := &store.List{Queue: requestTag}
+	err := d.Store.Do(ctx, list)
+	return len(list.Entries), err
+}
+
 func (d *Desk) request(ctx context.Context, id string) (q Request, err error) {
 	read, taken := &store.Read{Key: requestKey(id)}, &store.Read{Key: takenKey(id)}
 	if err := d.Store.Do(ctx, read, taken); err != nil {

@@ -123,16 +123,19 @@ func (d *Desk) CardSeen(ctx context.Context, c Case) error {
 // Facts are what a caller says of themselves.
 type Facts struct {
 	Birth string // a date, in any of the usual ways
-	Other string // an address or a number on file, or an identifier that is not the login
+	Other string // an address, a telephone, another login, or a number of Desk.Known
 }
 
 // hasFacts reports whether facts can verify this account: both must be known.
-func hasFacts(a account.Account) bool { return !a.Birth.IsZero() && len(others(a)) > 0 }
+func (d *Desk) hasFacts(a account.Account) bool { return !a.Birth.IsZero() && len(d.others(a)) > 0 }
 
 // others are what a caller may know beside the date of birth. The login is not
 // among them: it is in every public address.
-func others(a account.Account) []string {
+func (d *Desk) others(a account.Account) []string {
 	var out []string
+	for _, name := range d.Known {
+		out = append(out, a.Values(name)...)
+	}
 	for _, c := range a.Contacts {
 		if !c.Frozen {
 			out = append(out, c.Value)
@@ -166,7 +169,7 @@ func (d *Desk) Match(ctx context.Context, c Case, said Facts) error {
 	}
 	born, err := account.ParseDate(said.Birth)
 	other := squeeze(said.Other)
-	known := other != "" && slices.ContainsFunc(others(who), func(v string) bool { return same(squeeze(v), other) })
+	known := other != "" && slices.ContainsFunc(d.others(who), func(v string) bool { return same(squeeze(v), other) })
 	if err != nil || who.Birth.IsZero() || born != who.Birth || !known {
 		return d.unverified(ctx, c, ProofFacts)
 	}

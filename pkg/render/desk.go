@@ -19,6 +19,7 @@ type Desk struct {
 	// Queue is set for those who answer requests for help, Lists for those who
 	// print letters or make campaigns, Extensions for those who grant more time.
 	Queue, Lists, Extensions bool
+	Requests                 int // in the queue
 }
 
 // DeskFound is one account that was found.

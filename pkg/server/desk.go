@@ -23,6 +23,9 @@ type Desk struct {
 	// Groups are the attributes by which people say class or component: letters
 	// are sorted by the first, and lists narrowed by any.
 	Groups []string `json:"groups"`
+	// Facts are the attributes of which a caller may say a value beside the date
+	// of birth, to be verified: the number of a student or of an employee.
+	Facts []string `json:"facts"`
 	// Force is how the directory marks a password that must be changed. Without
 	// it nobody can be made to choose another one.
 	Force operator.Force `json:"force"`
@@ -54,6 +57,11 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 			return nil, err
 		}
 	}
+	for i, name := range o.config.Desk.Facts {
+		if err := o.reads(p.directory, fmt.Sprintf("desk.facts[%d]", i), name); err != nil {
+			return nil, err
+		}
+	}
 	for i, rule := range rules {
 		place := fmt.Sprintf("desk.rules[%d]", i)
 		if err := o.reads(p.directory, place, operator.Rules{rule}.Attributes()...); err != nil {
@@ -65,7 +73,7 @@ func (o *opening) desk(p parts, pages *portal.Portal, post *outbox.Outbox, trail
 	}
 	help := &operator.Desk{Rules: rules, Store: p.store, Directory: p.directory, Recovery: pages.Recovery, Sessions: pages.Sessions, Logins: pages.Login.Limits, Outbox: post,
 		Keys: p.keys.Ring, Mail: p.mail, SMS: p.sms, Pages: p.pages, Home: o.config.Issuer + "/recover",
-		Call: o.config.Issuer + desk.CallPath + "?t=", Groups: o.config.Desk.Groups, ForceBy: o.config.Desk.Force, Asking: pages.Extensions, Audit: trail}
+		Call: o.config.Issuer + desk.CallPath + "?t=", Groups: o.config.Desk.Groups, Known: o.config.Desk.Facts, ForceBy: o.config.Desk.Force, Asking: pages.Extensions, Audit: trail}
 	help.Start()
 	shown := &desk.Pages{Desk: help, Login: pages.Login, Sessions: pages.Sessions, Pages: p.pages, Keys: p.keys.Ring,
 		Cookies: pages.Cookies, Logger: pages.Logger, Press: o.press(pages.Recovery, p.pages), Unavailable: pages.Unavailable, Problem: pages.Problem}

@@ -183,6 +183,12 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request, s *session.Sessio
 	}
 	view := render.Desk{Frame: render.Frame{NoDoors: true}, Query: text, Searched: text != "", More: found.More,
 		Queue: p.Desk.May(s.Account, operator.Requests), Extensions: p.Desk.May(s.Account, operator.Extend), Lists: p.Press != nil && p.Desk.May(s.Account, operator.Letters) || p.Desk.May(s.Account, operator.Campaign)}
+	if view.Queue {
+		if view.Requests, err = p.Desk.Open(r.Context()); err != nil {
+			p.failed(w, r, err)
+			return
+		}
+	}
 	for _, a := range found.Accounts {
 		view.Found = append(view.Found, render.DeskFound{URL: p.place(s, a.ID), Name: a.Name, Login: a.Login, Status: string(a.Status)})
 	}

@@ -224,6 +224,23 @@ func TestCodeByText_R74(t *testing.T) {
 	}
 }
 
+// Who has no address may say the number of their card, where the site takes it;
+// R-REC: what is on file is never shown.
+func TestKnownNumber(t *testing.T) {
+	s := before(t, "university", issuer, desks())
+	b := s.as("u.assist")
+	place := b.place("imichel") // without any address
+	if body := b.get(place).body; strings.Contains(body, `name="birth"`) {
+		t.Error("facts are asked of whom nothing is on file")
+	}
+	s.desk.Known = []string{"supannEtuId"}
+	if body := b.get(place).is(t, 200, `name="birth"`).body; strings.Contains(body, "22401017") {
+		t.Error("the page shows what is to be said")
+	}
+	b.post(place, "do", "facts", "birth", "15/06/2005", "other", "22401018").is(t, 400, "Cela ne correspond pas")
+	b.post(place, "do", "facts", "birth", "15/06/2005", "other", "2240 1017").is(t, 303)
+}
+
 // What a caller knows is compared, and never shown.
 func TestFacts(t *testing.T) {
 	s := open(t, issuer, rules(true, false))

@@ -49,7 +49,7 @@ func TestRequests(t *testing.T) {
 		t.Error("the way to the queue is shown to somebody who may not enter")
 	}
 	nadia := s.as("nadia.adml")
-	nadia.get("/desk").is(t, 200, "/desk/requests")
+	nadia.get("/desk").is(t, 200, "/desk/requests", "Demandes d’aide (5)")
 	page := nadia.get("/desk/requests").is(t, 200, "F26x0003", "ines@autre.example")
 	order := []string{"Urgent", "Inès", "Known"}
 	for i := 1; i < len(order); i++ {
