@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -405,6 +406,42 @@ func TestFlood_RAUTH16(t *testing.T) {
 	b := w.browser()
 	b.address = "198.51.100.1:1"
 	w.want("the owner elsewhere", b.try(b.get("/app"), "alice", "right"), "in as alice")
+}
+
+// R34: guesses from all over are slowed down too, and a minute later the owner
+// is let in.
+func TestGuessesFromEverywhere_R34(t *testing.T) {
+	w := open(t)
+	from := func(network int) *browser {
+		b := w.browser()
+		b.address = fmt.Sprintf("10.0.%d.1:1", network)
+		return b
+	}
+	for n := range w.flow.Limits.Everywhere.Limit {
+		b := from(n)
+		w.want("a guess", b.try(b.get("/app"), "alice", "wrong"), "failure=rejected")
+	}
+	b := from(200)
+	w.want("one more", b.try(b.get("/app"), "alice", "right"), "failure=rejected")
+	w.clock.Advance(time.Minute + time.Second)
+	w.want("a minute later", b.try(b.get("/app"), "alice", "right"), "in as alice")
+}
+
+// R35: whatever is wrong is answered after the same time.
+func TestFloor_R35(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t)
+		w.flow.Floor = time.Hour
+		for _, who := range []string{"alice", "nobody"} {
+			b := w.browser()
+			form := b.get("/app")
+			began := time.Now()
+			w.want(who, b.try(form, who, "wrong"), "failure=rejected")
+			if took := time.Since(began); took != time.Hour {
+				t.Errorf("%s: answered after %v", who, took)
+			}
+		}
+	})
 }
 
 // R33: right passwords count for no network, wrong ones do.

@@ -72,6 +72,10 @@ func (s *quick) Do(_ context.Context, ops ...store.Op) error {
 			s.records[op.Key]++
 			op.Count = s.records[op.Key]
 			op.Allowed = op.Count <= op.Limit
+		case *store.Delete:
+			for _, name := range op.Names {
+				delete(s.records, store.Key{Tag: op.Tag, Name: name})
+			}
 		default:
 			return errors.New("not an operation of a message that left")
 		}
