@@ -3,6 +3,7 @@ package systemtest_test
 import (
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -54,6 +55,22 @@ var journeys = []struct {
 		w.recover("camille.petit-leroy@univ-valmont.example")
 		w.byLink("camille@example.org")
 		w.chooses("cpetitleroy", fresh)
+	}},
+	{"montpellier", "the rescue address is dead: a request for help, then a code from the desk", func(w *walk) {
+		w.press(`nav a[href*="/help"]`)
+		w.press(`main a[href*="/help/request"]`)
+		w.fill("#name", "Rémi Girard")
+		w.fill("#number", "22401018")
+		w.fill("#reach", "06 39 98 00 18")
+		w.press(send)
+		desk := newBrowser(w.t, w.at)
+		desk.signIn(desk.get("/desk/requests"), "u.assist", password("u.assist")).shows(http.StatusOK, "Rémi Girard")
+		code := w.v.vouched(w.t, w.at, "u.assist", password("u.assist"), "Girard", "rgirard")
+		w.open(w.at.url + "/login")
+		w.fill("#username", "rgirard")
+		w.fill("#password", code)
+		w.press(send)
+		w.chooses("rgirard", fresh)
 	}},
 	{"clermont", "first sign-in by file number and date of birth, then telephone and mail", func(w *walk) {
 		w.press(`nav a[href*="/activate"]`)
