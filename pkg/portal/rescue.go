@@ -114,10 +114,15 @@ func (p *Portal) contacts(w http.ResponseWriter, r *http.Request, s *session.Ses
 }
 
 func (p *Portal) showContacts(w http.ResponseWriter, r *http.Request, s *session.Session, frame render.Frame) {
+	doubtful, err := p.Recovery.Doubtful(r.Context(), s.Account.Contacts)
+	if err != nil {
+		p.Unavailable(w, r, err)
+		return
+	}
 	_, to, until := proving(s)
 	view := render.Contacts{Frame: frame, SentTo: to, ValidUntil: until, Typed: r.PostFormValue("address"), Instead: r.PostFormValue("instead")}
 	for i, c := range s.Account.Contacts {
-		view.On = append(view.On, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Value, Frozen: c.Frozen})
+		view.On = append(view.On, render.DeskContact{Index: i, Kind: string(c.Kind), Text: c.Value, Frozen: c.Frozen, Doubtful: slices.Contains(doubtful, c)})
 	}
 	p.Pages.Render(w, r, statusOf(bad(frame.Alert)), view)
 }

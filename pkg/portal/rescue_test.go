@@ -48,6 +48,10 @@ func TestContactsAreSpokenOf(t *testing.T) {
 	if len(h.mails) > 0 {
 		t.Error("somebody is told of a change")
 	}
+	if err := h.portal.Recovery.Bounced(t.Context(), m.Mark); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/account/contacts").has(t, "le dernier message n’est pas arrivé")
 }
 
 // R21: the step is about a mail address, and a telephone takes the place of none.
