@@ -60,10 +60,11 @@ const (
 	jobProgress = "desk progress"
 )
 
-// The bounds of requests: of one network, and of all together.
+// The bounds of requests: of one network, which may be a whole campus and is
+// slowed down only (requirement R33), and of all together.
 var (
-	requestsFrom = throttle.Limiter{Name: "desk requests from", Limit: 5, Window: time.Hour}
-	requestsAll  = throttle.Limiter{Name: "desk requests", Limit: 300, Window: time.Hour}
+	requestsFrom = throttle.Limiter{Name: "desk requests from", Limit: 20, Window: time.Hour, Pause: 10 * time.Second, MaxPause: 10 * time.Second}
+	requestsAll  = throttle.Limiter{Name: "desk requests", Limit: 1000, Window: time.Hour}
 )
 
 // What requests answer beside a Denied.

@@ -276,6 +276,7 @@ const (
 	AlertDeskTooMany      AlertKey = "desk_too_many"
 	AlertDeskNoContact    AlertKey = "desk_no_contact"
 	AlertReach            AlertKey = "reach"
+	AlertRequests         AlertKey = "requests"
 	AlertDeskStillLocked  AlertKey = "desk_still_locked"
 	AlertDeskConflict     AlertKey = "desk_conflict"
 	AlertDeskTaken        AlertKey = "desk_taken"
@@ -293,7 +294,7 @@ const (
 
 func deskKeys() []string {
 	var keys []string
-	for _, k := range []AlertKey{AlertDeskDone, AlertDeskLifted, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskUnverified, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact, AlertReach,
+	for _, k := range []AlertKey{AlertDeskDone, AlertDeskLifted, AlertDeskVerified, AlertDeskSent, AlertDeskLinked, AlertDeskUnverified, AlertDeskWrong, AlertDeskTooMany, AlertDeskNoContact, AlertReach, AlertRequests,
 		AlertDeskStillLocked, AlertDeskConflict, AlertDeskTaken, AlertDeskGone, AlertDeskTooMuch, AlertDeskNobody, AlertDeskWhere, AlertDeskNoFreeze, AlertDeskVoid, AlertDeskNotAsked, AlertDeskEndElsewhere,
 		AlertDeskGranted, AlertDeskRefused} {
 		keys = append(keys, "alert."+string(k)+".title", "alert."+string(k)+".text")

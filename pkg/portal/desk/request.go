@@ -46,7 +46,7 @@ func (p *Pages) postAsk(w http.ResponseWriter, r *http.Request) {
 		err := p.Desk.Ask(r.Context(), q, web.ClientRange(r), web.ClientAddr(r).String())
 		switch {
 		case errors.Is(err, operator.ErrTooMany):
-			p.Problem(w, r, http.StatusTooManyRequests)
+			p.showAsk(w, r, http.StatusTooManyRequests, &render.Alert{Key: render.AlertRequests})
 		case err != nil:
 			p.Unavailable(w, r, err)
 		default:
