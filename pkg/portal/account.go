@@ -217,7 +217,7 @@ func (p *Portal) sessions(w http.ResponseWriter, r *http.Request, s *session.Ses
 	}
 	view := render.Sessions{Frame: p.own(r)}
 	for _, each := range open {
-		shown := render.OpenSession{SID: each.SID, Device: each.Device, Network: each.Network, Began: each.Began, Seen: each.Seen, Current: each.SID == p.Sessions.SID(s)}
+		shown := render.OpenSession{SID: each.SID, Device: each.Device, Origin: p.origin(r, each.Network), Began: each.Began, Seen: each.Seen, Current: each.SID == p.Sessions.SID(s)}
 		for _, visit := range each.Visits {
 			if name := cmp.Or(visit.Name, visit.Party); !slices.Contains(shown.Apps, name) {
 				shown.Apps = append(shown.Apps, name)
@@ -305,9 +305,17 @@ func (p *Portal) events(w http.ResponseWriter, r *http.Request, s *session.Sessi
 	}
 	view := render.Events{Frame: p.own(r), Events: shownEvents(events)}
 	for _, each := range signIns {
-		view.SignIns = append(view.SignIns, render.SignIn{At: each.At, Device: each.Device, Network: each.Network, App: each.Party})
+		view.SignIns = append(view.SignIns, render.SignIn{At: each.At, Device: each.Device, Origin: p.origin(r, each.Network), App: each.Party})
 	}
 	p.Pages.Render(w, r, http.StatusOK, view)
+}
+
+// origin is what people call a network, where the site has a name for it.
+func (p *Portal) origin(r *http.Request, network string) render.Origin {
+	if p.Recovery == nil {
+		return render.Origin{Range: network}
+	}
+	return p.Recovery.Origin(network, p.Pages.Language(r))
 }
 
 func shownEvents(events []recovery.Event) (out []render.DeskEvent) {

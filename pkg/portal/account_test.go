@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/portal"
+	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/sso"
 )
@@ -166,6 +169,19 @@ func TestPasswordIsCheckedWhileTyped(t *testing.T) {
 		t.Errorf("a good one: %s", got.body)
 	}
 	b.post("/account/password/check", "password", "azerty").is(t, http.StatusOK).has(t, "trop court")
+}
+
+// A network that the site has a name for is called by it.
+func TestNetworkIsNamed(t *testing.T) {
+	h := open(t)
+	h.portal.Recovery.Places = []recovery.Place{
+		{Name: render.Text{"": "the printer"}, Ranges: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}}, // a part says nothing of the whole
+		{Name: render.Text{"fr": "le campus"}, Ranges: []netip.Prefix{netip.MustParsePrefix("192.0.0.0/16")}}}
+	b := h.browser()
+	b.signIn("alice").is(t, http.StatusOK)
+	for _, page := range []string{"/account/events", "/account/sessions"} {
+		b.get(page).is(t, http.StatusOK).has(t, ", le campus<")
+	}
 }
 
 var endButton = regexp.MustCompile(`name="end" value="([^"]+)"`)

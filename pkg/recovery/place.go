@@ -34,6 +34,23 @@ func CheckPlaces(places []Place) error {
 	return nil
 }
 
+// Origin is what people call a network, as web.ClientRange has it: the first
+// place that holds all of it, or the network alone.
+func (f *Flow) Origin(network, language string) render.Origin {
+	out := render.Origin{Range: network}
+	whole, err := netip.ParsePrefix(network)
+	if err != nil {
+		return out
+	}
+	for _, p := range f.Places {
+		if slices.ContainsFunc(p.Ranges, func(r netip.Prefix) bool { return r.Bits() <= whole.Bits() && r.Contains(whole.Addr()) }) {
+			out.Place = p.Name.In(language)
+			break
+		}
+	}
+	return out
+}
+
 // origin is where an address is, for a notice: the first place that holds it,
 // or the network alone. It keeps no address.
 func (f *Flow) origin(address, language string) (o render.Origin) {

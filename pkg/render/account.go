@@ -35,7 +35,7 @@ type Sessions struct {
 type OpenSession struct {
 	SID     string
 	Device  string // empty when not known
-	Network string
+	Origin  Origin
 	Began   time.Time // zero when not known
 	Seen    time.Time
 	Current bool
@@ -74,10 +74,10 @@ type Events struct {
 // SignIn is where the password was given last, from one place to one
 // application.
 type SignIn struct {
-	At      time.Time
-	Device  string // empty when not known
-	Network string
-	App     string // empty for the pages of the server itself
+	At     time.Time
+	Device string // empty when not known
+	Origin Origin
+	App    string // empty for the pages of the server itself
 }
 
 // Charter asks for the terms to be accepted. It posts charter.
