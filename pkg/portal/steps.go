@@ -226,8 +226,9 @@ type retyped struct {
 }
 
 func (p rescue) Take(r *http.Request, s *session.Session) (any, error) {
+	_, to, _ := proving(s)
 	alert, err := p.take(r, s)
-	return retyped{alert, r.PostFormValue("address")}, err
+	return retyped{alert, or(r.PostFormValue("address"), to)}, err
 }
 
 func (p rescue) take(r *http.Request, s *session.Session) (*render.Alert, error) {

@@ -147,7 +147,11 @@ func TestRescueAddressAtLogin(t *testing.T) {
 	put(page, "address", "me@home.example").has(t, `name="code"`)
 	<-h.mails
 	h.settled()
-	put(page, "again", "yes").has(t, `name="address"`)
+	put(page, "again", "yes").has(t, `name="address"`, `value="me@home.example"`)
+	put(page, "address", "mistypd@home.example").has(t, `name="code"`)
+	<-h.mails
+	h.settled()
+	put(page, "again", "yes").has(t, `value="mistypd@home.example"`) // to be corrected
 	put(page, "address", "me@home.example").has(t, `name="code"`)
 	m = <-h.mails
 	h.settled()
