@@ -69,3 +69,23 @@ func TestDoneElsewhere(t *testing.T) {
 		t.Errorf("whoever has finished nothing is told %d %s", a.StatusCode, a.body)
 	}
 }
+
+// A number is read from paper, in groups; who asks by it too often stays there
+// too.
+func TestNumberInGroups(t *testing.T) {
+	h := whole(t)
+	for range 10 {
+		b := h.browser()
+		a := b.post("/recover/number", "username", "new by", "birth", "20/05/2007", "name", "ndiaye")
+		if a.StatusCode == http.StatusTooManyRequests {
+			a.has(t, `name="birth" value="20/05/2007"`, `name="username" value="new by"`)
+			if m := <-h.mails; m.To != "newby@home.example" || !strings.Contains(m.Text, "newby") {
+				t.Errorf("to %s: %s", m.To, m.Text)
+			}
+			return
+		}
+		b.leads(a, "/recover/sent")
+		h.settled()
+	}
+	t.Error("nothing was too often")
+}
