@@ -226,6 +226,21 @@ func TestFault(t *testing.T) {
 	}
 }
 
+// R-REC-22: an operator whose own account is open no more may nothing.
+func TestOperatorThatIsClosed(t *testing.T) {
+	r := operator.Rules{{Name: "r", Who: account.Condition{Attribute: "group"}, Verbs: []operator.Verb{operator.End}}}
+	for status, want := range map[account.Status]error{account.Active: nil, account.Grace: nil, account.Pending: operator.DeniedNoOperator,
+		account.Locked: operator.DeniedNoOperator, account.Disabled: operator.DeniedNoOperator} {
+		op := account.Account{ID: "op", Status: status, Attributes: map[string][]string{"group": {"x"}}}
+		if err := r.Allows(t.Context(), op, operator.End, account.Account{ID: "a", Status: account.Active}, theDay, nil); !errors.Is(err, want) {
+			t.Errorf("%s: %v", status, err)
+		}
+		if may := r.May(op, operator.End, theDay); may != (want == nil) {
+			t.Errorf("%s: shown the way: %v", status, may)
+		}
+	}
+}
+
 func TestParts(t *testing.T) {
 	r := operator.Rules{{Name: "r", Who: account.Condition{Attribute: "uai"}, Verbs: []operator.Verb{operator.End},
 		Reach: &operator.Reach{Mine: "uai", Theirs: "school", Parts: map[string][]string{"LYC": {"LP"}}}}}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
@@ -437,4 +438,21 @@ func TestWording(t *testing.T) {
 	b.post("/recover/address", "later", "yes")
 	b.leads(b.post("/recover/password", "password", chosen), "/recover/done").has(t, "newby")
 	b.get("/login").has(t, `value="newby"`).hasNot(t, `id="alert"`)
+}
+
+// R-AUTH-14: a wrong answer comes after the same time, whosever it is about.
+func TestFloorOfAnswers_R35(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t)
+		h.portal.Login.Floor = time.Minute
+		for _, who := range []string{"alice", "nobody"} {
+			for _, code := range []string{"123456", "C88N-4Z8C-NMZT"} {
+				began := time.Now()
+				h.browser().post("/code", "username", who, "code", code).is(t, http.StatusBadRequest)
+				if took := time.Since(began); took != time.Minute {
+					t.Errorf("%s, %s: answered after %v", who, code, took)
+				}
+			}
+		}
+	})
 }
