@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/secret"
@@ -79,14 +80,18 @@ func (d *dialer) hasChoice() bool {
 }
 
 // candidates are the addresses in the order in which they are tried. The one
-// that failed the operation just now comes after the others.
-func (d *dialer) candidates(ctx context.Context, purpose use, failed *endpoint) (order []*endpoint, failures []error) {
+// that failed the operation just now comes after the others. First is the one
+// that would be tried first if all were well, nil when it is not known.
+func (d *dialer) candidates(ctx context.Context, purpose use, failed *endpoint) (order []*endpoint, first *endpoint, failures []error) {
 	now := d.now()
 	var failing []*endpoint
-	for _, s := range d.servers(purpose) {
+	for i, s := range d.servers(purpose) {
 		all, err := s.endpoints(ctx, d.resolver)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", s.name, err))
+		}
+		if i == 0 && len(all) > 0 {
+			first = all[0]
 		}
 		for _, e := range all {
 			if e == failed {
@@ -103,8 +108,11 @@ func (d *dialer) candidates(ctx context.Context, purpose use, failed *endpoint) 
 			}
 		}
 	}
-	return append(order, failing...), failures
+	return append(order, failing...), first, failures
 }
+
+// errCut is of a connection that the other side ended while it was made.
+var errCut = errors.New("cut off")
 
 // errBroken spares callers the wait for a server that does not answer.
 var errBroken = errors.New("did not answer the last times; it is tried again every second")
@@ -115,7 +123,7 @@ var errBroken = errors.New("did not answer the last times; it is tried again eve
 func (d *dialer) open(ctx context.Context, purpose use, as *credentials, failed *endpoint) (*conn, error) {
 	share := d.timeout / 2
 	resolve, cancel := deadline(ctx, share)
-	order, failures := d.candidates(resolve, purpose, failed)
+	order, first, failures := d.candidates(resolve, purpose, failed)
 	cancel()
 	for i, e := range order {
 		if ctx.Err() != nil { // no time is left: nothing is learnt about the next
@@ -128,9 +136,12 @@ func (d *dialer) open(ctx context.Context, purpose use, as *credentials, failed 
 			share /= 2
 		}
 		c, err := d.connect(attempt, e, purpose, as)
+		if errors.Is(err, errCut) && len(order) == 1 && ctx.Err() == nil { // there is nobody else to ask
+			c, err = d.connect(attempt, e, purpose, as)
+		}
 		cancel()
 		if err == nil {
-			c.makeshift = len(failures) > 0 || failed != nil && e != failed || e.server != d.servers(purpose)[0]
+			c.makeshift = e != first
 			return c, nil
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", e.server.name, err))
@@ -174,6 +185,9 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, purpose use, as *cred
 	})
 	if err != nil {
 		go c.Close()
+		if !isAnswer(err) && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", errCut, err)
+		}
 		return nil, fmt.Errorf("bind as %s: %w", as.dn, err)
 	}
 	e.answered()
@@ -227,6 +241,8 @@ func secure(ctx context.Context, stream net.Conn, e *endpoint) (net.Conn, error)
 	switch err := secured.HandshakeContext(ctx); {
 	case errors.Is(err, io.EOF), errors.As(err, &record):
 		return nil, fmt.Errorf("%w: %w", errNoTLS, err)
+	case errors.Is(err, syscall.ECONNRESET):
+		return nil, fmt.Errorf("TLS: %w: %w", errCut, err)
 	case err != nil:
 		return nil, fmt.Errorf("TLS: %w", err)
 	}

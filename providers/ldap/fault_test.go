@@ -334,6 +334,39 @@ func TestForgottenConnections_FLDAP03(t *testing.T) {
 	}
 }
 
+// The only server there is cuts one connection after the other: while it is
+// being made, under the first request and under a later one.
+func TestCutAgain_FLDAP03(t *testing.T) {
+	n := networks[0]
+	embedded := n.embedded(t)
+	var dialled, broken atomic.Int64
+	broken.Store(1)
+	config := n.config()
+	config.Pool.Searches = 1
+	requests := map[int64]int{ // that each connection carries before it breaks
+		1: 2,       // the service account's bind and the search of the first login
+		2: 1,       // its bind
+		3: 0, 4: 1, // for the search of the second login, as 5 is
+		6: 0, // for its bind, as 7 is
+	}
+	config.Dial = func(ctx context.Context) (net.Conn, error) {
+		c, err := embedded.Dial(ctx)
+		if spare, ok := requests[dialled.Add(1)]; ok {
+			return &brittle{Conn: c, broken: &broken, spare: spare}, err
+		}
+		return c, err
+	}
+	d := open(t, config)
+	for i := range 2 {
+		if err := login(t.Context(), d); err != nil {
+			t.Errorf("login %d: %v", i, err)
+		}
+	}
+	if dialled.Load() != 7 {
+		t.Errorf("%d connections; want 7", dialled.Load())
+	}
+}
+
 // A kept connection that breaks under the very request is replaced, once, for
 // searches and binds; a change is never sent twice.
 func TestBreaksUnderRequest_FLDAP03(t *testing.T) {
@@ -381,10 +414,15 @@ type brittle struct {
 	generation int64
 	broken     *atomic.Int64
 	late       bool
+	spare      int // requests before
 }
 
 func (c *brittle) Write(b []byte) (int, error) {
 	if c.generation >= c.broken.Load() {
+		return c.Conn.Write(b)
+	}
+	if c.spare > 0 {
+		c.spare--
 		return c.Conn.Write(b)
 	}
 	c.Conn.Close()

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -127,9 +128,22 @@ func (d *dialer) patience(c *conn, try int, kept bool) patience {
 func (p patience) over() bool { return p.conn.answers.Load() == p.before }
 
 // again reports whether an operation that a connection failed is tried on
-// another one.
-func (d *dialer) again(ctx context.Context, try int, kept bool) bool {
-	return try < tries && (kept || d.hasChoice()) && ctx.Err() == nil
+// another one. Who was silent on a new one would only be silent once more.
+func (d *dialer) again(ctx context.Context, try int, kept bool, err error) bool {
+	return try < tries && (kept || d.hasChoice() || !errors.Is(err, errNoAnswer)) && ctx.Err() == nil
+}
+
+// blame returns the address that a connection failed, nil for a kept one that
+// was cut: that says nothing of its server. Kept ones that are silent may have
+// been forgotten together, which is one failure.
+func (d *dialer) blame(c *conn, kept bool, err error) *endpoint {
+	if kept && !errors.Is(err, errNoAnswer) {
+		return nil
+	}
+	if !kept || !c.at.failedSince(c.born) {
+		c.at.fail(d.now())
+	}
+	return c.at
 }
 
 // gate lets a number of callers through and bounds the queue before it.
@@ -227,11 +241,8 @@ func (p *shared) search(ctx context.Context, request *goldap.SearchRequest) (*go
 			return nil, err
 		}
 		c.retire()
-		if !kept || errors.Is(err, errNoAnswer) {
-			c.at.fail(p.dialer.now())
-			failed = c.at
-		}
-		if !p.dialer.again(ctx, try, kept) {
+		failed = cmp.Or(p.dialer.blame(c, kept, err), failed)
+		if !p.dialer.again(ctx, try, kept, err) {
 			return nil, err
 		}
 	}
@@ -326,11 +337,8 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 		if callerLeft(ctx) {
 			return nil, err
 		}
-		if !kept || errors.Is(err, errNoAnswer) {
-			c.at.fail(p.dialer.now())
-			failed = c.at
-		}
-		if !p.dialer.again(ctx, try, kept) {
+		failed = cmp.Or(p.dialer.blame(c, kept, err), failed)
+		if !p.dialer.again(ctx, try, kept, err) {
 			return nil, err
 		}
 		p.drop() // what was kept beside it was cut as well

@@ -370,6 +370,40 @@ func TestServiceRecords(t *testing.T) {
 	unavailable(t, "a domain without records", login(t.Context(), open(t, config)))
 }
 
+// Connections that lead to another address of a name come back to the first one
+// when it does.
+func TestFailBackByAddress(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	second := slapdtest.StartProxy(t, server.Address)
+	_, port, err := net.SplitHostPort(second.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := networks[0].config()
+	config.InsecurePlaintext = true
+	config.URLs = []string{"ldap://both.example:" + port}
+	config.Resolver = zone{"both.example": {hostRecord("127.0.0.2"), hostRecord("127.0.0.1")}}.resolver(t)
+	now := clock()
+	config.Now = func() time.Time { return now }
+	d := open(t, config)
+	for range 4 { // nobody is at the first
+		if err := login(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := slapdtest.StartProxyAt(t, "127.0.0.2:"+port, server.Address)
+	now = now.Add(time.Second)
+	before := second.Accepted.Load()
+	for range 4 {
+		if err := login(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if here, there := first.Accepted.Load(), second.Accepted.Load()-before; here != 3 || there != 0 { // two for searches, one for binds
+		t.Errorf("%d connections came back, %d did not", here, there)
+	}
+}
+
 // DNS alone does not say whose certificate is right.
 func TestServiceRecordsTLS_RAUTH22(t *testing.T) {
 	server := networks[0].slapd(t, slapdtest.Options{TLS: true})

@@ -48,7 +48,13 @@ type pairing struct {
 // StartProxy listens until the test ends. The other side is an address.
 func StartProxy(t testing.TB, to string) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return StartProxyAt(t, "127.0.0.1:0", to)
+}
+
+// StartProxyAt is StartProxy at an address of one's own choice.
+func StartProxyAt(t testing.TB, at, to string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
