@@ -117,6 +117,9 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 			Held: usable.Contacts[i].Frozen && !contact.Frozen, Doubtful: slices.Contains(doubtful, contact)}
 		p.Contacts = append(p.Contacts, m)
 	}
+	if !slices.ContainsFunc(p.Contacts, func(m Masked) bool { return m.Sendable }) {
+		delete(p.Acts, ActResend) // it would go nowhere
+	}
 	p.Next = p.next()
 	d.record(ctx, c, string(See), "ok")
 	return p, nil

@@ -239,6 +239,9 @@ func TestKnownNumber(t *testing.T) {
 	}
 	b.post(place, "do", "facts", "birth", "15/06/2005", "other", "22401018").is(t, 400, "Cela ne correspond pas")
 	b.post(place, "do", "facts", "birth", "15/06/2005", "other", "2240 1017").is(t, 303)
+	if body := b.get(place).is(t, 200, `value="vouch"`).body; strings.Contains(body, `value="resend"`) {
+		t.Error("a message is offered that would go nowhere")
+	}
 }
 
 // What a caller knows is compared, and never shown.
