@@ -112,6 +112,10 @@ func Strict(section []byte, into any) error {
 		return &Error{Err: errors.New("is not JSON")}
 	}
 	if err := known(section, reflect.TypeOf(into), ""); err != nil {
+		var unknown *unknownKey
+		if errors.As(err, &unknown) {
+			unknown.elsewhere = places(reflect.TypeOf(into), unknown.key, "")
+		}
 		return err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(section))
@@ -134,6 +138,44 @@ func inWords(err error) error {
 		return &Error{Path: wrong.Field, Err: fmt.Errorf("must be %s, not %s", describe(wrong.Type), article(kind))}
 	}
 	return &Error{Err: err}
+}
+
+// unknownKey is a key that does not stand where it was written.
+type unknownKey struct {
+	key       string
+	known     []string
+	elsewhere []string // where there is one of the name
+}
+
+func (u *unknownKey) Error() string {
+	text := "unknown key; known: " + strings.Join(u.known, ", ")
+	if len(u.elsewhere) == 1 { // of several it cannot be told which was meant
+		text += "; there is " + u.elsewhere[0]
+	}
+	return text
+}
+
+// places are where a type has a key: one that has moved is found by its name.
+func places(t reflect.Type, key, path string) (found []string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Slice {
+		return places(t.Elem(), key, path+"[]")
+	}
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshaler) {
+		return nil
+	}
+	fields := fieldsOf(t)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name == key {
+			found = append(found, join(path, name))
+		}
+		if strings.Count(path, ".") < 3 { // a condition holds conditions
+			found = append(found, places(fields[name], key, join(path, name))...)
+		}
+	}
+	return found
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -164,7 +206,7 @@ func known(section []byte, t reflect.Type, path string) error {
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
 			field, ok := fields[key]
 			if !ok {
-				return &Error{Path: join(path, key), Err: fmt.Errorf("unknown key; known: %s", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))}
+				return &Error{Path: join(path, key), Err: &unknownKey{key: key, known: slices.Sorted(maps.Keys(fields))}}
 			}
 			if err := known(keys[key], field, join(path, key)); err != nil {
 				return err
