@@ -147,6 +147,27 @@ func TestContactProofIsForContactsOnly(t *testing.T) {
 	}
 }
 
+// Nor is it one that is typed beside a name: that finds what was sent to get
+// back in, before and after.
+func TestContactCodeHasNoName(t *testing.T) {
+	w := start(t)
+	w.begin(t, "alice")
+	_, recovering := w.next(t)
+	w.settled(t)
+	alice := w.people.accounts["alice"]
+	if _, err := w.flow.BeginContact(t.Context(), alice, recovery.Change{To: account.Contact{Kind: account.Email, Value: "new@home.example"}}, "en", "x", ""); err != nil {
+		t.Fatal(err)
+	}
+	adding := inCodeMail.FindString((<-w.mails).Text)
+	w.settled(t)
+	if _, err := w.answer(t, recovery.Reply{Login: "alice", Code: adding}); !errors.Is(err, recovery.ErrWrong) {
+		t.Errorf("the code of a new address: %v", err)
+	}
+	if _, err := w.answer(t, recovery.Reply{Login: "alice", Code: recovering}); err != nil {
+		t.Errorf("the code of the message: %v", err)
+	}
+}
+
 // told returns the tokens of the notices of changed addresses, by address.
 func (w *world) told(t *testing.T) map[string]string {
 	t.Helper()
@@ -587,6 +608,25 @@ func TestRescueNumber_R20(t *testing.T) {
 		}
 		if err == nil && to.Value != c.want {
 			t.Errorf("%s is %s, want %s", c.typed, to.Value, c.want)
+		}
+	}
+}
+
+// domains is a directory that knows those of the institution.
+type domains struct{ wide }
+
+func (domains) Own(id account.ID, address string) bool {
+	return id == "id-alice" && strings.HasSuffix(address, "@staff.example")
+}
+
+// R20: an address in a domain of the institution is refused before a code goes
+// there.
+func TestRescueInADomainOfTheDirectory_R20(t *testing.T) {
+	w, _ := withTelephones(t)
+	w.flow.Directory = domains{wide{w.people}}
+	for typed, want := range map[string]error{"alice@staff.example": recovery.ErrAddress, "alice@home.example": nil} {
+		if _, err := w.flow.Rescue(account.Account{ID: "id-alice"}, typed); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", typed, err, want)
 		}
 	}
 }

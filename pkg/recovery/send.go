@@ -222,7 +222,10 @@ func (f *Flow) open(ctx context.Context, s *sending) (bool, error) {
 		added[fieldTo] = f.mark(to)
 	}
 	terms := f.terms(s.method, s.purpose)
-	ops := append(f.opening(s.id, added, terms), f.names(s.id, terms.Code, append([]string{s.typed.Login}, s.account.Logins...))...)
+	ops := f.opening(s.id, added, terms)
+	if s.purpose != Contact { // that code is typed where it was asked for
+		ops = append(ops, f.names(s.id, terms.Code, append([]string{s.typed.Login}, s.account.Logins...))...)
+	}
 	if mark := added[fieldTo]; mark != "" {
 		ops = append(ops, f.addressee(mark, s.account.ID))
 	}
