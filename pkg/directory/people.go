@@ -70,6 +70,14 @@ type Editor interface {
 	Edit(ctx context.Context, id account.ID, attribute string, from, to []string) error
 }
 
+// Domains is implemented by directories that know the mail domains of the
+// institution.
+type Domains interface {
+	// Own reports whether an address is in one of them, where no address is a
+	// rescue address of an account (requirement R20).
+	Own(id account.ID, address string) bool
+}
+
 // Extender is implemented by directories in which the end of an account can be
 // put off.
 type Extender interface {

@@ -187,7 +187,7 @@ func (f *Flow) Rescue(a account.Account, typed string) (account.Contact, error) 
 			to = known
 		}
 	}
-	if to.Kind == account.Email && ((mail.Message{To: to.Value}).Check() != nil || institutional(a, to.Value)) || f.proves(to) == "" {
+	if to.Kind == account.Email && ((mail.Message{To: to.Value}).Check() != nil || f.institutional(a, to.Value)) || f.proves(to) == "" {
 		return to, ErrAddress
 	}
 	return to, nil
@@ -210,12 +210,14 @@ func (f *Flow) mobile(typed string) (account.Contact, error) {
 	return to, ErrAddress
 }
 
-// institutional reports whether an address is in a domain of which the account
-// itself has a name: its mail, or its login with a scope behind it
-// (eduPersonPrincipalName). What is a rescue address already is no such name,
-// wherever it stands. The directory knows its domains better and refuses to
-// write what this misses.
-func institutional(a account.Account, address string) bool {
+// institutional reports whether an address is in a domain of the institution: one
+// that the directory knows, or of which the account itself has a name, as its mail
+// or as its login with a scope behind it (eduPersonPrincipalName). What is a rescue
+// address already is no such name, wherever it stands.
+func (f *Flow) institutional(a account.Account, address string) bool {
+	if d, ok := f.Directory.(directory.Domains); ok && d.Own(a.ID, address) {
+		return true
+	}
 	_, domain, _ := strings.Cut(address, "@")
 	return slices.ContainsFunc(append([]string{a.Mail}, a.Logins...), func(name string) bool {
 		login, own, scoped := strings.Cut(name, "@")

@@ -25,7 +25,7 @@ func (d *dir) contacts(e entry) []account.Contact {
 		label, values := e.at(where)
 		for _, v := range values {
 			address, ok := d.readContact(account.Email, v)
-			add(account.Contact{Kind: account.Email, Value: address, Label: label}, ok && !within(address, d.ownDomains))
+			add(account.Contact{Kind: account.Email, Value: address, Label: label}, ok && !d.Own("", address))
 		}
 	}
 	for _, where := range names.Phones {

@@ -51,6 +51,7 @@ var (
 	_ directory.Editor    = (*dir)(nil)
 	_ directory.Graceful  = (*dir)(nil)
 	_ directory.Changer   = (*dir)(nil)
+	_ directory.Domains   = (*dir)(nil)
 	_ directory.Pinger    = (*dir)(nil)
 	_ directory.Examiner  = (*dir)(nil)
 	_ metrics.Source      = (*dir)(nil)

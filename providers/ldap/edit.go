@@ -92,6 +92,9 @@ func edited(operation string, err error) error {
 	return fault(operation, err)
 }
 
+// Own implements directory.Domains.
+func (d *dir) Own(_ account.ID, address string) bool { return within(address, d.ownDomains) }
+
 // storable is a contact as its place stores it.
 func (d *dir) storable(c account.Contact) (string, error) {
 	where, ok := d.schema.Attributes.place(c)
@@ -102,7 +105,7 @@ func (d *dir) storable(c account.Contact) (string, error) {
 	if !ok || strings.HasPrefix(value, "{") { // it would be read as a label
 		return "", fmt.Errorf("the new value is no address for a contact of kind %q", c.Kind)
 	}
-	if c.Kind == account.Email && within(value, d.ownDomains) {
+	if c.Kind == account.Email && d.Own("", value) {
 		return "", errors.New("an address of the institution itself is no rescue address")
 	}
 	if err := d.schema.Attributes.writable(attributeOf(where), value); err != nil {

@@ -121,6 +121,7 @@ type examined interface {
 	directory.Lifter
 	directory.Freezer
 	directory.Changer
+	directory.Domains
 	directory.Pinger
 	directory.Examiner
 	metrics.Source

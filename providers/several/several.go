@@ -118,6 +118,7 @@ var (
 	_ directory.Lifter    = joined(nil)
 	_ directory.Freezer   = joined(nil)
 	_ directory.Changer   = joined(nil)
+	_ directory.Domains   = joined(nil)
 	_ directory.Pinger    = joined(nil)
 	_ directory.Examiner  = joined(nil)
 	_ metrics.Source      = joined(nil)
@@ -240,6 +241,13 @@ func (j joined) ChangePassword(ctx context.Context, a account.Account, old, chos
 	}
 	a.ID = own
 	return c.ChangePassword(ctx, a, old, chosen)
+}
+
+// Own implements directory.Domains.
+func (j joined) Own(id account.ID, address string) bool {
+	m, own, err := j.route(id)
+	d, knows := m.Directory.(directory.Domains)
+	return err == nil && knows && d.Own(own, address)
 }
 
 // Activate implements directory.Writer.

@@ -55,6 +55,23 @@ func TestJoined(t *testing.T) {
 	})
 }
 
+// R20: each directory answers for the domains of its own house.
+func TestDomains_R20(t *testing.T) {
+	d := join(t, several.Named{Name: "university", Directory: network(t, "university")}, several.Named{Name: "school", Directory: network(t, "school")})
+	for who, want := range map[string]bool{"elefevre": true, "lea.dalmeida": false} {
+		a, err := d.Find(t.Context(), who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.(directory.Domains).Own(a.ID, "somebody@Univ-Valmont.example"); got != want {
+			t.Errorf("%s: %v", who, got)
+		}
+	}
+	if d.(directory.Domains).Own("nobody", "somebody@univ-valmont.example") {
+		t.Error("of nobody's directory")
+	}
+}
+
 // Whoever two directories know is found in neither (R2).
 func TestTwice_R2(t *testing.T) {
 	one, two := network(t, "university"), network(t, "university")
