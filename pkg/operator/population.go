@@ -12,7 +12,8 @@ import (
 )
 
 // Population is some of the accounts that an operator may do something to: a
-// school, a class, everybody that a rule is over.
+// school, a class, everybody that a rule is over, with their relatives where the
+// rule is over those too.
 type Population struct {
 	Rule  string
 	Value string // of the rule's reach; empty for a rule that has none
@@ -47,6 +48,17 @@ func (rules Rules) query(p Population) directory.Query {
 		}
 	}
 	return directory.Query{}
+}
+
+// relatives is the attribute by which the accounts of a population are named by
+// others that belong to it too; empty for none.
+func (rules Rules) relatives(p Population) string {
+	for _, r := range rules {
+		if r.Name == p.Rule && r.Reach != nil {
+			return r.Reach.Relatives
+		}
+	}
+	return ""
 }
 
 // Selection says which accounts are meant.
@@ -157,10 +169,26 @@ func (d *Desk) meant(ctx context.Context, op account.Account, verb Verb, sel Sel
 	if at < 0 || !ok {
 		return nil, ErrPopulation
 	}
-	err = s.Search(ctx, d.Rules.query(mine[at]), func(a account.Account) bool {
-		out = append(out, meant{account: a})
+	known := map[account.ID]bool{}
+	add := func(a account.Account) bool {
+		if !known[a.ID] {
+			known[a.ID], out = true, append(out, meant{account: a})
+		}
 		return true
-	})
+	}
+	err = s.Search(ctx, d.Rules.query(mine[at]), add)
+	if by := d.Rules.relatives(mine[at]); err == nil && by != "" {
+		var children []string
+		for _, m := range out {
+			children = append(children, m.account.Handle)
+		}
+		const atOnce = 50 // in one question to the directory
+		for some := range slices.Chunk(children, atOnce) {
+			if err == nil {
+				err = s.Search(ctx, directory.Query{Where: map[string][]string{by: some}}, add)
+			}
+		}
+	}
 	for i := range out { // once the search has ended: this asks again
 		if err == nil {
 			out[i].account, err = d.whole(ctx, out[i].account)

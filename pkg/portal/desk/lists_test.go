@@ -1,6 +1,7 @@
 package desk_test
 
 import (
+	"html"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -47,6 +48,28 @@ func TestLists(t *testing.T) {
 	s.as("helene.roy").get(run.Header.Get("Location")).is(t, 404)
 	if got := strings.Count(s.log.String(), "action=desk.invite result=ok"); got != 0 {
 		t.Errorf("%d were invited", got)
+	}
+}
+
+// R60: a head teacher prints for the pupils of the class, and for their parents
+// where the rule is over parents; for the class by its name, pupils only.
+func TestListsOfAClass_R60(t *testing.T) {
+	for parents, want := range map[bool]int{false: 5, true: 9} {
+		all := rules(parents, false)
+		all[0].Verbs = append(all[0].Verbs, operator.Letters)
+		s := open(t, issuer, all)
+		sophie := s.as("sophie.dubois-garin")
+		of := html.UnescapeString(regexp.MustCompile(`<option value="(head teacher[^"]+)"`).FindStringSubmatch(sophie.get("/desk/lists").body)[1])
+		list := sophie.post("/desk/lists", "of", of, "do", "list").is(t, 200, "ines.benyoussef").body
+		if strings.Contains(list, "said.benyoussef") != parents {
+			t.Errorf("parents %v: %s", parents, list)
+		}
+		for group, want := range map[string]int{"": want, "2NDE5": 5} {
+			printed := sophie.post("/desk/lists", "of", of, "group", group, "do", "csv").is(t, 200).body
+			if got := strings.Count(printed, "\n") - 1; got != want {
+				t.Errorf("parents %v, class %q: %d letters, want %d: %s", parents, group, got, want, printed)
+			}
+		}
 	}
 }
 
