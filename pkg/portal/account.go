@@ -164,13 +164,18 @@ func (p *Portal) changeOwn(r *http.Request, s *session.Session, owner *recovery.
 	case isWrong(err):
 		return wrongCurrent(), nil
 	case errors.As(err, &refused):
-		alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
-		for _, reason := range refused.Reasons {
-			alert.Details = append(alert.Details, refusedKey(reason))
-		}
-		return alert, nil
+		return weak(refused), nil
 	}
 	return nil, err
+}
+
+// weak says why a new password was refused.
+func weak(refused *recovery.Refused) *render.Alert {
+	alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
+	for _, reason := range refused.Reasons {
+		alert.Details = append(alert.Details, refusedKey(reason))
+	}
+	return alert
 }
 
 // checkPassword says in words, while somebody types, what would be wrong with a

@@ -188,11 +188,7 @@ func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
 	var refused *recovery.Refused
 	switch {
 	case errors.As(err, &refused):
-		alert := &render.Alert{Key: render.AlertWeakPassword, Field: "password"}
-		for _, reason := range refused.Reasons {
-			alert.Details = append(alert.Details, refusedKey(reason))
-		}
-		p.showPassword(w, r, http.StatusUnprocessableEntity, ready, alert)
+		p.showPassword(w, r, http.StatusUnprocessableEntity, ready, weak(refused))
 	case errors.Is(err, recovery.ErrCharter):
 		p.showPassword(w, r, http.StatusUnprocessableEntity, ready, &render.Alert{Key: render.AlertCharter, Field: "charter"})
 	case errors.Is(err, recovery.ErrPartial):
