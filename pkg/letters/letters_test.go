@@ -359,7 +359,8 @@ func TestHTML(t *testing.T) {
 	if _, err := w.press.Print(t.Context(), &out, letters.Order{To: to, Format: letters.HTML}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<p>&lt;b&gt;R&amp;D&lt;/b&gt; # x</p>", `<span class="url">https://login.lycee-veil.example/activate</span>`} {
+	for _, want := range []string{"<p>&lt;b&gt;R&amp;D&lt;/b&gt; # x</p>", `<span class="url">https://login.lycee-veil.example/activate</span>`,
+		"01\u00a099\u00a000\u00a012\u00a034"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in %s", want, out.String())
 		}

@@ -271,7 +271,9 @@ func (p *Pages) funcs(lang string) map[string]any {
 			}
 			return deadline(t)
 		},
-		"tel":     tel,
+		"tel": tel,
+		// whole keeps a number in one line.
+		"whole":   func(text string) string { return strings.ReplaceAll(text, " ", "\u00a0") },
 		"opening": func() (string, error) { return p.opening(text, lang) },
 		"line":    line,
 		// accent and brass are the colours of the light room, for mails.
