@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // R33, R34: who asks too often stays on the page where they are, and the message
@@ -88,4 +89,35 @@ func TestNumberInGroups(t *testing.T) {
 		h.settled()
 	}
 	t.Error("nothing was too often")
+}
+
+// The page of a link that has ended says so, when another one must wait.
+func TestRenewedTooOften(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.begin("alice")
+	link, _ := h.next()
+	h.settled()
+	h.store.Advance(2 * time.Hour)
+	for range 10 {
+		b.leads(b.get(link), "/recover/link").is(t, http.StatusGone)
+		a := b.post("/recover/link", "again", "yes")
+		if a.StatusCode == http.StatusTooManyRequests {
+			a.has(t, "Trop de demandes de suite", "Un message plus récent est parti", `name="again"`)
+			return
+		}
+		h.settled()
+	}
+	t.Error("nothing was too often")
+}
+
+// R62: a code is known in the box of the password as it is read out.
+func TestGroupedCodeAsPassword(t *testing.T) {
+	h := open(t)
+	h.browser().begin("alice")
+	_, code := h.next()
+	h.settled()
+	b := h.browser()
+	state := b.get("/login").state(t)
+	b.leads(b.post("/login", "username", "alice", "password", " "+code[:3]+" "+code[3:], "state", state), "/recover/password").is(t, http.StatusOK)
 }
