@@ -168,6 +168,28 @@ func TestContactCodeHasNoName(t *testing.T) {
 	}
 }
 
+// R33: an owner has no more than three codes an hour sent to addresses that may
+// be somebody else's.
+func TestProvingIsBounded(t *testing.T) {
+	w, change, _, _ := changing(t)
+	begin := func(value string) error {
+		change.To.Value = value
+		_, err := w.flow.BeginContact(t.Context(), w.people.accounts["alice"], change, "en", "another network", "")
+		return err
+	}
+	for _, value := range []string{"b@home.example", "c@home.example"} {
+		if err := begin(value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := begin("d@home.example"); !errors.Is(err, recovery.ErrSlowDown) {
+		t.Errorf("%v", err)
+	}
+	if w.settled(t); len(w.mails) != 2 {
+		t.Errorf("%d codes", len(w.mails)+1)
+	}
+}
+
 // told returns the tokens of the notices of changed addresses, by address.
 func (w *world) told(t *testing.T) map[string]string {
 	t.Helper()
