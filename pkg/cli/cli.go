@@ -108,7 +108,9 @@ func serveCommand(plugins server.Plugins) *cobra.Command {
 			if listen != "" {
 				config.Listen = listen
 			}
-			return serve(c.Context(), config, plugins, slog.New(slog.NewJSONHandler(c.ErrOrStderr(), nil)))
+			logger := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), nil))
+			slog.SetDefault(logger) // which plugins write to
+			return serve(c.Context(), config, plugins, logger)
 		},
 	}
 	configFlag(c, &file)
@@ -117,6 +119,7 @@ func serveCommand(plugins server.Plugins) *cobra.Command {
 }
 
 func serve(ctx context.Context, config server.Config, plugins server.Plugins, logger *slog.Logger) (err error) {
+	slog.SetDefault(logger) // of plugins that are given none: one form for every line
 	s, err := server.Open(ctx, config, plugins, logger)
 	if err != nil {
 		return err
