@@ -99,6 +99,11 @@ func (d *Desk) act(ctx context.Context, c Case, act Act, why Reason, do func(who
 		return err
 	}
 	d.record(ctx, c, string(act), "ok", detail...)
+	if act == ActFreeze || act == ActThaw { // the notice goes where messages go now
+		if who, err = d.Directory.Get(ctx, who.ID); err != nil {
+			return err
+		}
+	}
 	return d.tell(ctx, act, who)
 }
 
@@ -265,25 +270,33 @@ func (d *Desk) Corrected(ctx context.Context, c Case, why Reason, code string) e
 
 const jobNotice = "desk notice"
 
-// told is a notice to one address.
+// told is a notice to one address, or to one telephone.
 type told struct {
-	Act      Act    `json:"a"`
-	To       string `json:"to"`
-	Login    string `json:"login"`
-	Language string `json:"lang"`
-	At       int64  `json:"at"`
-	Ends     int64  `json:"ends,omitempty"` // of the account
+	Act      Act        `json:"a"`
+	To       string     `json:"to"`
+	Phone    bool       `json:"phone,omitempty"`
+	Account  account.ID `json:"id"`
+	Login    string     `json:"login"`
+	Language string     `json:"lang"`
+	At       int64      `json:"at"`
+	Ends     int64      `json:"ends,omitempty"` // of the account
 }
 
-// tell writes to the owner, at every address known, what was done.
+// tell writes to the owner, at every address known, what was done; and by a text
+// message to whom has a telephone and no rescue address: their own mailbox may be
+// behind the lost password.
 func (d *Desk) tell(ctx context.Context, act Act, who account.Account) error {
 	if act == ActResend || act == ActContact { // they get a message of that already
 		return nil
 	}
+	to := who.Mailboxes()
+	if len(who.Reach(account.Email)) == 0 {
+		to = append(to, slices.DeleteFunc(who.Reach(account.Phone), func(c account.Contact) bool { return !d.reaches(c) })...)
+	}
 	id := secret.Random(16)
 	var ops []store.Op
-	for _, to := range who.Mailboxes() {
-		note := told{Act: act, To: to.Value, Login: who.Login, Language: who.Language, At: d.now().Unix()}
+	for _, to := range to {
+		note := told{Act: act, To: to.Value, Phone: to.Kind == account.Phone, Account: who.ID, Login: who.Login, Language: who.Language, At: d.now().Unix()}
 		if !who.Ends.IsZero() {
 			note.Ends = who.Ends.Unix()
 		}
@@ -305,6 +318,9 @@ func (d *Desk) deliverNotice(ctx context.Context, job outbox.Job) error {
 	var n told
 	if err := json.Unmarshal(job.Data, &n); err != nil {
 		return errors.Join(outbox.ErrGiveUp, err)
+	}
+	if n.Phone {
+		return d.text(ctx, secret.Hash(job.ID)[:22], n.To, n.Account, n.Language, render.SMSDesk{Act: "acted", Until: time.Unix(n.At, 0)})
 	}
 	return d.send(ctx, secret.Hash(job.ID)[:22], n.To, n.Language, render.MailDesk{Act: string(n.Act), Login: n.Login, At: time.Unix(n.At, 0), Ends: time.Unix(n.Ends, 0), URL: d.Home})
 }

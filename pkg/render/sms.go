@@ -32,11 +32,11 @@ type SMSNotice struct {
 type SMSDesk struct {
 	Name string // as of SMSCode
 	// Act is "code", to be read to an operator, "match", a link behind which two
-	// digits are typed, or how it goes with a request for help: as of
-	// MailRequest.
+	// digits are typed, "acted", that an operator did something, or how it goes
+	// with a request for help: as of MailRequest.
 	Act       string
 	Code, URL string
-	Until     time.Time
+	Until     time.Time // when it ends; of "acted" when it was
 }
 
 // SMS implements SMSView.

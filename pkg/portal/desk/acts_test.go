@@ -253,7 +253,14 @@ func TestFreeze(t *testing.T) {
 	s.settled()
 	link := regexp.MustCompile(`t=(\w+)`).FindStringSubmatch(s.next("lea@example.org").Text)[1]
 	b.post(place, "do", "freeze", "reason", "abused", "contact", "7").is(t, 400)
+	for len(s.mails) > 0 {
+		<-s.mails
+	}
 	b.post(place, "do", "freeze", "reason", "abused", "contact", "0").is(t, 303)
+	s.settled()
+	if len(s.mails) > 0 {
+		t.Errorf("%s is told that it is frozen", (<-s.mails).To)
+	}
 	if a := s.account("lea.dalmeida"); len(a.Contacts) != 1 || !a.Contacts[0].Frozen {
 		t.Errorf("%+v", a.Contacts)
 	}
@@ -283,6 +290,29 @@ func TestFreeze(t *testing.T) {
 	for _, line := range []string{"action=desk.freeze result=ok", "action=desk.thaw result=ok", "verified_by=card contact=l••••@e••••"} {
 		if !strings.Contains(s.log.String(), line) {
 			t.Errorf("no %q in the audit", line)
+		}
+	}
+}
+
+// Whose only rescue address is a telephone is told there what an operator did.
+func TestToldByTelephone(t *testing.T) {
+	s := before(t, "university", issuer, desks())
+	b := s.as("u.assist")
+	for login, want := range map[string]string{"fndiaye": "+33639980002", "elefevre": ""} { // who has a mail address and a telephone is told by mail
+		place := b.place(login)
+		b.post(place, "do", "card").is(t, 303)
+		b.post(place, "do", "vouch", "reason", "forgotten").is(t, 200)
+		s.settled()
+		got := ""
+		if len(s.texts) > 0 {
+			m := <-s.texts
+			got = m.To
+			if !strings.Contains(m.Text, "a agi sur votre compte") || m.Check() != nil {
+				t.Error(m.Text)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: told at %q, want %q", login, got, want)
 		}
 	}
 }

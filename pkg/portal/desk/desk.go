@@ -114,7 +114,7 @@ func (p *Pages) Check() error {
 		keys = append(keys, "request.need."+string(need))
 	}
 	add("missed", string(operator.MissedDigits), string(operator.MissedNobody))
-	for _, step := range []string{"code", "match", "taken"} {
+	for _, step := range []string{"code", "match", "acted", "taken"} {
 		keys = append(keys, "sms.desk."+step)
 	}
 	for _, why := range operator.Skips() {
