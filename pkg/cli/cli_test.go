@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -113,6 +114,9 @@ func TestWorking(t *testing.T) {
 				t.Fatalf("it ended with status %d", <-done)
 			}
 			go io.Copy(io.Discard, log)
+			if _, ok := slog.Default().Handler().(*slog.JSONHandler); !ok {
+				t.Error("what plugins log is of another form")
+			}
 			for _, path := range []string{"/healthz", "/readyz", "/login"} {
 				answer, err := http.Get("http://" + line.Listen + path)
 				if err != nil {
