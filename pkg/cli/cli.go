@@ -108,9 +108,7 @@ func serveCommand(plugins server.Plugins) *cobra.Command {
 			if listen != "" {
 				config.Listen = listen
 			}
-			logger := slog.New(slog.NewJSONHandler(c.ErrOrStderr(), nil))
-			slog.SetDefault(logger) // which plugins write to
-			return serve(c.Context(), config, plugins, logger)
+			return serve(c.Context(), config, plugins, slog.New(slog.NewJSONHandler(c.ErrOrStderr(), nil)))
 		},
 	}
 	configFlag(c, &file)
