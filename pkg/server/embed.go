@@ -42,7 +42,8 @@ type Parts struct {
 type Protocol = plugin.Config[sso.Protocol, sso.Env]
 
 // Embed opens a server from its parts. The program calls its Run, with a
-// handler that has pages of its own around the server's Handler.
+// handler that has pages of its own around the server's Handler; or it serves
+// Handler itself, and calls Work.
 func Embed(ctx context.Context, p Parts) (*Server, error) {
 	keys, logger := p.Keys, p.Logger
 	if logger == nil {

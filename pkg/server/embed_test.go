@@ -60,7 +60,8 @@ func ExampleEmbed() {
 	site := http.NewServeMux()
 	site.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the library") })
 	site.Handle("/id/", s.Handler())
-	// A program that listens calls s.Run(ctx, listener, site).
+	// A program that has an http.Server calls s.Work(ctx) beside it; s.Run(ctx,
+	// listener, site) is both.
 
 	w := httptest.NewRecorder()
 	site.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/id/oidc/authorize?client_id=catalogue&response_type=code&scope=openid"+

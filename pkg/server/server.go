@@ -103,15 +103,13 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Ha
 	}
 	defer stop()
 	web := s.web(handler)
-	// The workers outlive the last request, which may leave one a job.
+	// The work outlives the last request, which may leave it a job.
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
-	var workers sync.WaitGroup
-	workers.Go(func() { s.outbox.Run(working) })
-	workers.Go(func() { s.keys.run(working, s.logger) })
-	workers.Go(func() { s.watch.Run(working) })
+	var work sync.WaitGroup
+	work.Go(func() { s.Work(working) })
 	defer func() {
 		rest()
-		workers.Wait()
+		work.Wait()
 	}()
 
 	served := make(chan error, 1)
@@ -134,6 +132,17 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, handler http.Ha
 		return errors.Join(err, web.Close())
 	}
 	return nil
+}
+
+// Work does what is done outside requests, until ctx ends: messages leave, keys
+// are looked for, closed accounts lose what they have open. It is part of Run;
+// a program that serves Handler by an http.Server of its own calls it beside.
+func (s *Server) Work(ctx context.Context) {
+	var workers sync.WaitGroup
+	workers.Go(func() { s.outbox.Run(ctx) })
+	workers.Go(func() { s.keys.run(ctx, s.logger) })
+	workers.Go(func() { s.watch.Run(ctx) })
+	workers.Wait()
 }
 
 // web is a server of one listener. A connection that dribbles is cut
