@@ -251,6 +251,8 @@ func (h *house) settled() {
 	h.t.Fatal("jobs are left")
 }
 
+var inPage = regexp.MustCompile(` href="#([^"]*)"`)
+
 // browser keeps cookies and follows nothing.
 type browser struct {
 	h       *house
@@ -285,6 +287,11 @@ func (b *browser) do(method, target string, fields url.Values) answer {
 	rec := httptest.NewRecorder()
 	b.h.mux.ServeHTTP(rec, r)
 	a := answer{rec.Result(), rec.Body.String(), map[string]bool{}}
+	for _, within := range inPage.FindAllStringSubmatch(a.body, -1) {
+		if !strings.Contains(a.body, ` id="`+within[1]+`"`) {
+			b.h.t.Errorf("%s %s: a link leads to #%s, which is not there", method, target, within[1])
+		}
+	}
 	for _, c := range a.Cookies() {
 		a.set[c.Name] = true
 		if c.MaxAge < 0 {

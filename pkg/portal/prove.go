@@ -150,7 +150,10 @@ func (p *Portal) postMore(w http.ResponseWriter, r *http.Request) {
 		default:
 			p.answer(w, r, recovery.Reply{Method: method, Code: typed}, func(status int, alert *render.Alert) {
 				if alert.Key == render.AlertBadCode {
-					alert = &render.Alert{Key: render.AlertBadAnswer, Field: method}
+					alert.Key = render.AlertBadAnswer
+				}
+				if alert.Field != "" {
+					alert.Field = method
 				}
 				p.showMore(w, r, status, ready, alert)
 			})

@@ -106,7 +106,12 @@ func (p *Portal) postIdentify(purpose recovery.Purpose) http.HandlerFunc {
 				p.showIdentify(w, r, status, purpose, typed, alert)
 			})
 		case p.onlyCodes():
-			p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, &render.Alert{Key: render.AlertMissing, Field: "code"})
+			missing := &render.Alert{Key: render.AlertMissing, Field: "code"}
+			if purpose == recovery.Activate {
+				p.showIdentify(w, r, http.StatusBadRequest, purpose, typed, missing)
+			} else {
+				p.showCode(w, r, http.StatusBadRequest, typed, missing)
+			}
 		default:
 			p.begin(w, r, asked{Login: typed, Purpose: purpose, Return: local(r)}, func(status int, alert *render.Alert) {
 				p.showIdentify(w, r, status, purpose, typed, alert)
@@ -347,6 +352,7 @@ func (p *Portal) postLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.answer(w, r, recovery.Reply{Link: p.Cookies.Get(r, cookieLink)}, func(status int, alert *render.Alert) {
+		alert.Field = "" // nothing is typed here
 		p.showLink(w, r, status, alert)
 	})
 }
