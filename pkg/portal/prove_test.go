@@ -142,7 +142,7 @@ func TestOneMoreProof(t *testing.T) {
 	if h.people.changes() != 0 {
 		t.Fatal("a password was set by half a proof")
 	}
-	b.leads(b.post("/recover/more", "method", "emaillink"), "/recover/sent").is(t, http.StatusOK)
+	b.leads(b.post("/recover/more", "method", "emaillink"), "/recover/sent").is(t, http.StatusOK).has(t, `href="/recover/more"`)
 	_, code := h.next()
 	h.settled()
 	b.leads(b.post("/recover/sent", "code", code), "/recover/password").is(t, http.StatusOK)
