@@ -17,6 +17,9 @@ type SMSCode struct {
 	Name  string
 	Code  string
 	Until time.Time // when the code ends
+	// Confirms is set where the code proves a new number and opens nothing: at
+	// the desk an operator asks for it.
+	Confirms bool
 }
 
 // SMSNotice tells an owner what was done to the account.

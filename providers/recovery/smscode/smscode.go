@@ -92,8 +92,8 @@ func (m *method) usable(written string) (string, bool) {
 	return number, err == nil
 }
 
-func (m *method) text(lang, code string, until time.Time) (string, error) {
-	return m.pages.SMS(lang, render.SMSCode{Name: m.name, Code: code, Until: until})
+func (m *method) text(lang, code string, until time.Time, p recovery.Purpose) (string, error) {
+	return m.pages.SMS(lang, render.SMSCode{Name: m.name, Code: code, Until: until, Confirms: p == recovery.Contact})
 }
 
 // Challenge sends the code. If it may have left the person waits for it, or asks
@@ -102,7 +102,7 @@ func (m *method) Challenge(ctx context.Context, c recovery.Challenge) error {
 	if c.To.Value == "" {
 		return fmt.Errorf("smscode: %w: no mobile that a message can be sent to", mail.ErrRefused)
 	}
-	text, err := m.text(c.Language, c.Digits(recovery.CodeLen), c.CodeUntil())
+	text, err := m.text(c.Language, c.Digits(recovery.CodeLen), c.CodeUntil(), c.Purpose)
 	if err != nil {
 		return fmt.Errorf("smscode: %w", err)
 	}

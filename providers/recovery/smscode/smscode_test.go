@@ -126,6 +126,15 @@ func TestMessage(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// A code that proves a new number may be read to the operator who waits for it.
+	c := challenge(m, person("+33639980001"), "fr")
+	c.Purpose = recovery.Contact
+	if err := m.Challenge(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got := box.messages[len(box.messages)-1].Text; !strings.Contains(got, " confirme ce numéro pour votre compte Université de Valmont.") || strings.Contains(got, "personne") {
+		t.Error(got)
+	}
 }
 
 // R74: what would cost double or be cut is found at start, whatever a site

@@ -57,12 +57,16 @@ func (m *method) send(ctx context.Context, message sms.Message) error {
 // lint refuses what would not be a single text message (requirement R74).
 func (m *method) lint() error {
 	for _, lang := range m.pages.Languages() {
-		text, err := m.text(lang, strings.Repeat("0", recovery.CodeLen), time.Now())
-		if err != nil {
-			return err
+		texts := map[string]string{}
+		for key, purpose := range map[string]recovery.Purpose{"sms.code": recovery.Reset, "sms.confirm": recovery.Contact} {
+			text, err := m.text(lang, strings.Repeat("0", recovery.CodeLen), time.Now(), purpose)
+			if err != nil {
+				return err
+			}
+			texts[key] = text
 		}
-		texts := map[string]string{"sms.code": text}
 		for _, n := range []recovery.Notice{recovery.NoticeChanged, recovery.NoticeUnlocked, recovery.NoticeContact} {
+			var err error
 			if texts["sms."+string(n)], err = m.notice(lang, recovery.Told{Notice: n, At: time.Now()}); err != nil {
 				return err
 			}
