@@ -143,6 +143,24 @@ func (p *Portal) present(r *http.Request, s *session.Session) (owner *recovery.O
 	return owner, err
 }
 
+// asksCurrent reports whether the present password was given too long ago to
+// change by it what gets somebody in (requirement R25): a session that stays open
+// may come to a step at any time.
+func (p *Portal) asksCurrent(s *session.Session) bool { return p.now().Sub(s.AuthTime) > recent }
+
+// again has somebody give the present password once more where it is asked for.
+// The alert says that it was another.
+func (p *Portal) again(r *http.Request, s *session.Session) (*render.Alert, error) {
+	if !p.asksCurrent(s) {
+		return nil, nil
+	}
+	_, err := p.present(r, s)
+	if isWrong(err) {
+		return wrongCurrent(), nil
+	}
+	return nil, err
+}
+
 // isWrong reports whether it was not the present password, and wrongCurrent says
 // so.
 func isWrong(err error) bool {

@@ -30,6 +30,9 @@ type Steps struct {
 	// Address asks for a rescue address that is proved, and asks again later on
 	// (requirement R21).
 	Address *Rescue `json:"address"`
+	// Question has people choose their secret question, who have none: without
+	// it a recovery that asks for one opens to nobody (requirement R43).
+	Question bool `json:"question"`
 }
 
 // Terms are a charter to accept.
@@ -63,6 +66,22 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 		steps = append(steps, mustChange{p})
 	}
 	steps = append(steps, login.GraceNotice{Pages: p, More: "/account/extend"})
+	noted, err := p.notedSteps(c)
+	if err != nil {
+		return nil, err
+	}
+	steps = append(steps, noted...)
+	if c.Question {
+		if p.Recovery == nil || p.Recovery.Choosable() == nil {
+			return nil, plugin.At("question", errors.New("needs {type: question} under recovery.methods, and its attribute among directory.attributes.release and .editable"))
+		}
+		steps = append(steps, asking{p})
+	}
+	return steps, nil
+}
+
+// notedSteps are those of which it is kept in the directory who has taken them.
+func (p *Portal) notedSteps(c Steps) (steps []login.Step, err error) {
 	if c.Charter != nil {
 		if u, err := url.Parse(c.Charter.URL); err != nil || u.Host == "" || c.Charter.Version == "" {
 			return nil, plugin.At("charter", errors.New(`needs a version, like "2026-09", and the url of its text`))
@@ -72,7 +91,7 @@ func (p *Portal) Steps(c Steps) ([]login.Step, error) {
 		}
 	}
 	if c.Address == nil && (c.Charter == nil || c.Notes == "" && p.Recovery != nil) {
-		return steps, nil
+		return nil, nil
 	}
 	editable, ok := p.Login.Directory.(interface {
 		directory.Reader
@@ -194,11 +213,6 @@ func (p rescue) Due(s *session.Session) bool {
 	return err != nil || unreachable(s.Account) || p.now().Sub(proved) > p.config.Every.Or(year)
 }
 
-// asksCurrent reports whether the present password was given too long ago to
-// change an address by it (requirement R25): a session that stays open may come
-// to the step at any time.
-func (p rescue) asksCurrent(s *session.Session) bool { return p.now().Sub(s.AuthTime) > recent }
-
 // left is how often it may still be put off.
 func (p rescue) left(a account.Account) int {
 	used, _ := strconv.Atoi(p.notes.of(a, notedLater)) // nothing is none
@@ -244,12 +258,8 @@ func (p rescue) take(r *http.Request, s *session.Session) (*render.Alert, error)
 	case attempt == "" && isNumber(r.PostFormValue("address")): // it would take the place of the mail address
 		return &render.Alert{Key: render.AlertBadAddress, Field: "address"}, nil
 	case attempt == "":
-		if p.asksCurrent(s) {
-			if _, err := p.present(r, s); isWrong(err) {
-				return wrongCurrent(), nil
-			} else if err != nil {
-				return nil, err
-			}
+		if alert, err := p.again(r, s); alert != nil || err != nil {
+			return alert, err
 		}
 		var from account.Contact
 		if on := s.Account.Reach(account.Email); len(on) > 0 {

@@ -149,6 +149,9 @@ type Question struct {
 	Choices []Choice
 	Chosen  string // the value of the one that is marked
 	Typed   string // the answer
+	// Step is set when nothing else is open before, and Current when it asks for
+	// the present password too.
+	Step, Current bool
 	Present string // the one that there is; empty for none
 }
 

@@ -150,6 +150,7 @@ func samples() []sample {
 		{"account-apps-none", render.Apps{Frame: render.Frame{NoDoors: true}}},
 		{"account-events", render.Events{Frame: render.Frame{NoDoors: true}, SignIns: []render.SignIn{{At: tuesday, Device: "Firefox, Windows", Origin: render.Origin{Range: "192.0.2.0/24"}, App: "Moodle"}, {At: tuesday, Origin: render.Origin{Range: "198.51.100.0/24", Place: "le campus"}}}, Events: []render.DeskEvent{{At: tuesday, Result: "changed"}, {At: tuesday, Result: "sent", To: "e••••@h••••", Fate: "used"}}}},
 		{"account-question", render.Question{Frame: alert(render.Frame{NoDoors: true}, render.Alert{Key: render.AlertBadValue, Field: "answer"}), Present: "Votre première institutrice ?", Choices: []render.Choice{{Value: "teacher", Name: "Votre première institutrice ?"}}}},
+		{"account-question-step", render.Question{Frame: alert(moodle, render.Alert{Key: render.AlertWrongCurrent, Field: "current"}), Step: true, Current: true, Choices: []render.Choice{{Value: "teacher", Name: "Votre première institutrice ?"}}}},
 		{"account-events-none", render.Events{Frame: render.Frame{NoDoors: true}}},
 		{"step-charter", render.Charter{Frame: alert(moodle, render.Alert{Key: render.AlertTerms, Field: "charter"}), URL: "https://univ-valmont.example/charte"}},
 		{"step-address", render.Rescue{Frame: moodle, Later: 2}},
