@@ -111,8 +111,8 @@ func (d *dialer) candidates(ctx context.Context, purpose use, failed *endpoint) 
 	return append(order, failing...), first, failures
 }
 
-// errCut is of a connection that the other side ended while it was made.
-var errCut = errors.New("cut off")
+// errCut is of a connection that the other side broke off while it was made.
+var errCut = errors.New("broken off")
 
 // errBroken spares callers the wait for a server that does not answer.
 var errBroken = errors.New("did not answer the last times; it is tried again every second")
@@ -337,9 +337,11 @@ func await[T any](ctx context.Context, p patience, operation func() (T, error)) 
 	}
 }
 
-// isAnswer reports whether an error is a result the server sent, after which
-// the connection is as good as before.
+// isAnswer reports whether an error is a result of what was asked, after which
+// the connection is as good as before. That a server is busy, or shuts down, is
+// none: another one may not be.
 func isAnswer(err error) bool {
 	var result *goldap.Error
-	return errors.As(err, &result) && result.ResultCode < goldap.ErrorNetwork && result.Packet != nil
+	return errors.As(err, &result) && result.ResultCode < goldap.ErrorNetwork && result.Packet != nil &&
+		result.ResultCode != goldap.LDAPResultBusy && result.ResultCode != goldap.LDAPResultUnavailable
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/secret"
@@ -166,6 +168,33 @@ func TestStumbles_FLDAP03(t *testing.T) {
 			t.Errorf("login %d, answered by half: %v", i, err)
 		}
 		provider.Becomes(slapdtest.Honest)
+	}
+}
+
+// A server that says it is busy, or shutting down, leaves the question to the
+// next one.
+func TestBusy(t *testing.T) {
+	server := networks[0].slapd(t, slapdtest.Options{})
+	for name, code := range map[string]int64{"busy": goldap.LDAPResultBusy, "unavailable": goldap.LDAPResultUnavailable} {
+		say := func(tag ber.Tag) func(int64) []byte { return ends(tag, code, "try elsewhere") }
+		for when, script := range map[string]answers{
+			"to all":      {goldap.ApplicationBindRequest: say(goldap.ApplicationBindResponse)},
+			"to searches": {goldap.ApplicationBindRequest: bound, goldap.ApplicationSearchRequest: say(goldap.ApplicationSearchResultDone)},
+		} {
+			busy := startFake(t, script)
+			config := networks[0].config()
+			config.URLs = []string{busy.url, server.URL}
+			d := open(t, config)
+			a, err := d.Find(t.Context(), "elefevre")
+			if err != nil {
+				t.Errorf("%s %s: %v", name, when, err)
+			} else if err := d.Authenticate(t.Context(), a, secret.New("wrong")); when == "to all" && !errors.Is(err, directory.ErrBadPassword) {
+				t.Errorf("%s %s: a wrong password: %v", name, when, err)
+			}
+			config.URLs = []string{busy.url}
+			_, err = open(t, config).Find(t.Context(), "elefevre")
+			unavailable(t, name+" and alone", err)
+		}
 	}
 }
 
