@@ -35,7 +35,7 @@ func (d *Desk) Freeze(ctx context.Context, c Case, why Reason, contact int, froz
 		if contact < 0 || contact >= len(who.Contacts) {
 			return ErrNoContact
 		}
-		note(slog.String("contact", mask(who.Contacts[contact])))
+		note(slog.String("contact", who.Contacts[contact].Masked()))
 		if err := d.freeze(ctx, who.ID, who.Contacts[contact], frozen); err != nil || !frozen {
 			return err
 		}

@@ -255,7 +255,7 @@ func (d *Desk) freezeAmong(ctx context.Context, j massJob, who account.Account) 
 			return frozen, err
 		}
 		frozen++
-		d.record(ctx, j.Case, string(ActFreeze), "ok", slog.String("contact", mask(contact)))
+		d.record(ctx, j.Case, string(ActFreeze), "ok", slog.String("contact", contact.Masked()))
 		note := &store.Push{Queue: frozenQueue(j.Run), ID: secret.Hash(j.id() + contact.Value)[:22], After: runLife}
 		if err := d.Store.Do(ctx, note); err != nil {
 			return frozen, err

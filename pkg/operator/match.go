@@ -60,7 +60,7 @@ func (d *Desk) SendMatch(ctx context.Context, c Case, contact int) error {
 	err = d.Store.Do(ctx, link, &store.Create{Key: c.key("match"), Fields: store.Fields{fieldID: id}, TTL: codeLife, Replace: true},
 		d.Outbox.Op(outbox.Job{ID: "desk match " + id, Kind: jobCode, Data: data}))
 	d.Outbox.Nudge()
-	d.record(ctx, c, "send_match", "ok", slog.String("to", mask(to)))
+	d.record(ctx, c, "send_match", "ok", slog.String("to", to.Masked()))
 	return err
 }
 

@@ -113,7 +113,7 @@ func (d *Desk) Person(ctx context.Context, c Case) (Person, error) {
 		return Person{}, err
 	}
 	for i, contact := range who.Contacts {
-		m := Masked{Kind: contact.Kind, Text: mask(contact), Sendable: d.reaches(usable.Contacts[i]), Frozen: contact.Frozen,
+		m := Masked{Kind: contact.Kind, Text: contact.Masked(), Sendable: d.reaches(usable.Contacts[i]), Frozen: contact.Frozen,
 			Held: usable.Contacts[i].Frozen && !contact.Frozen, Doubtful: slices.Contains(doubtful, contact)}
 		p.Contacts = append(p.Contacts, m)
 	}

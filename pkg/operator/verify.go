@@ -149,10 +149,10 @@ func (d *Desk) others(a account.Account) []string {
 	return out
 }
 
-// Match compares what a caller says with what is on file; which of it was wrong
+// FactsSaid compares what a caller says with what is on file; which of it was wrong
 // is not told. Errors: a Denied, ErrWrong, ErrTooMany, or one that wraps
 // directory.ErrUnavailable or store.ErrUnavailable.
-func (d *Desk) Match(ctx context.Context, c Case, said Facts) error {
+func (d *Desk) FactsSaid(ctx context.Context, c Case, said Facts) error {
 	_, who, err := d.open(ctx, c, See)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (d *Desk) SendCode(ctx context.Context, c Case, contact int) error {
 	err = d.Store.Do(ctx, &store.Create{Key: c.key("code"), Fields: store.Fields{fieldID: id}, TTL: codeLife, Replace: true},
 		d.Outbox.Op(outbox.Job{ID: "desk code " + id, Kind: jobCode, Data: data}))
 	d.Outbox.Nudge()
-	d.record(ctx, c, "send_code", "ok", slog.String("to", mask(to)))
+	d.record(ctx, c, "send_code", "ok", slog.String("to", to.Masked()))
 	return err
 }
 
@@ -373,13 +373,6 @@ func (d *Desk) host() string {
 		return ""
 	}
 	return home.Hostname()
-}
-
-func mask(c account.Contact) string {
-	if c.Kind == account.Phone {
-		return render.MaskPhone(c.Value)
-	}
-	return render.MaskMail(c.Value)
 }
 
 // isMail reports whether somebody typed an address for mail, and one only

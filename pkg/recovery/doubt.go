@@ -75,7 +75,7 @@ func (f *Flow) Doubt(ctx context.Context, who account.ID, mark string) error {
 		return nil
 	}
 	c := a.Contacts[i]
-	if err := f.Store.Do(ctx, f.note(who, Event{ID: "lost " + mark, At: f.now(), To: maskOf(c), Result: "undeliverable"})...); err != nil {
+	if err := f.Store.Do(ctx, f.note(who, Event{ID: "lost " + mark, At: f.now(), To: c.Masked(), Result: "undeliverable"})...); err != nil {
 		return err
 	}
 	f.Audit.Record(ctx, audit.Event{Action: "recovery.contact", Result: "lost", Account: who})

@@ -9,7 +9,6 @@ import (
 
 	"github.com/loge-idp/loge/pkg/account"
 	"github.com/loge-idp/loge/pkg/audit"
-	"github.com/loge-idp/loge/pkg/render"
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
 )
@@ -127,14 +126,4 @@ func (f *Flow) Cancel(ctx context.Context, id account.ID, method string, by acco
 func (f *Flow) Forget(id account.ID) []store.Op {
 	k := currentKey(id)
 	return []store.Op{&store.Delete{Tag: k.Tag, Names: []string{k.Name}}}
-}
-
-func maskOf(c account.Contact) string {
-	switch c.Kind {
-	case account.Email:
-		return render.MaskMail(c.Value)
-	case account.Phone:
-		return render.MaskPhone(c.Value)
-	}
-	return ""
 }

@@ -157,7 +157,7 @@ func (f *Flow) ready(p proven) Ready {
 	out := Ready{Account: p.account.ID, Purpose: p.purpose, Login: p.account.Login, Return: p.fields[fieldReturn],
 		Minimum: f.Policy.MinimumFor(password.ContextOf(p.account)), Reached: f.reached(p)}
 	for _, c := range p.account.Contacts {
-		out.Rescue = append(out.Rescue, maskOf(c))
+		out.Rescue = append(out.Rescue, c.Masked())
 	}
 	if p.account.Status == account.Locked {
 		_, err := f.whole(p, Unlock)
@@ -174,7 +174,7 @@ func (f *Flow) ready(p proven) Ready {
 		more := More{Method: m.Name(), Sends: sends(m)}
 		if to, ok := m.(Addressed); ok {
 			if contacts := to.To(p.account, p.purpose); len(contacts) > 0 {
-				more.To = maskOf(contacts[0])
+				more.To = contacts[0].Masked()
 			}
 		}
 		if worded, ok := m.(Worded); ok {

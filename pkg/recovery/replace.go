@@ -59,7 +59,7 @@ func (f *Flow) ReplaceContact(ctx context.Context, who account.Account, c Change
 		}
 		return errors.Join(err, f.Store.Do(ctx, nothing))
 	}
-	event.Result, event.Detail = "ok", []slog.Attr{slog.String("to", maskOf(c.To))}
+	event.Result, event.Detail = "ok", []slog.Attr{slog.String("to", c.To.Masked())}
 	f.Audit.Record(ctx, event)
 	if err := f.replaced(ctx, r); err != nil {
 		return err // the job still does it
@@ -119,7 +119,7 @@ func (f *Flow) replaced(ctx context.Context, r replacement) error {
 	}
 	before := account.Account{ID: r.Account, Mail: r.Mail, Contacts: r.Before}
 	at, made := strconv.FormatInt(r.At, 10), time.Unix(0, r.At)
-	n := note{Kind: NoticeContact, Login: r.Login, Language: r.Language, At: made.Unix(), Masked: maskOf(r.Change.To), Token: r.Token, Origin: r.Origin}
+	n := note{Kind: NoticeContact, Login: r.Login, Language: r.Language, At: made.Unix(), Masked: r.Change.To.Masked(), Token: r.Token, Origin: r.Origin}
 	var old []account.Contact // a telephone learns that it was replaced
 	if r.Change.From.Kind == account.Phone && f.telling() != nil {
 		old = append(old, r.Change.From)
@@ -135,7 +135,7 @@ func (f *Flow) replaced(ctx context.Context, r replacement) error {
 		&store.Read{Key: changes, Extend: undoLife},
 		&store.Write{Key: changes, Fields: entry},
 	}
-	ops = append(append(ops, notices...), f.note(r.Account, Event{ID: undo.Name, At: made, Result: string(NoticeContact), To: maskOf(r.Change.To), By: r.By})...)
+	ops = append(append(ops, notices...), f.note(r.Account, Event{ID: undo.Name, At: made, Result: string(NoticeContact), To: r.Change.To.Masked(), By: r.By})...)
 	if r.Change.From != (account.Contact{}) { // what one more address adds to ends nothing
 		ops = append(ops, f.Forget(r.Account)...)
 	}

@@ -138,7 +138,7 @@ func (f *Flow) sent(ctx context.Context, result string, s sending) error {
 	if s.account.ID == "" {
 		return nil
 	}
-	return f.Store.Do(ctx, f.note(s.account.ID, Event{ID: s.id, At: f.now(), Purpose: s.purpose, Method: name, To: maskOf(s.to), Result: result})...)
+	return f.Store.Do(ctx, f.note(s.account.ID, Event{ID: s.id, At: f.now(), Purpose: s.purpose, Method: name, To: s.to.Masked(), Result: result})...)
 }
 
 // send opens the attempt of one account, once, and sends its challenge.

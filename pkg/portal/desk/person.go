@@ -122,7 +122,7 @@ func (p *Pages) does(do string) answer {
 			return "verified", p.Desk.CardSeen(ctx, c)
 		},
 		"facts": func(ctx context.Context, c operator.Case, r *http.Request) (string, error) {
-			return "verified", p.Desk.Match(ctx, c, operator.Facts{Birth: r.PostFormValue("birth"), Other: r.PostFormValue("other")})
+			return "verified", p.Desk.FactsSaid(ctx, c, operator.Facts{Birth: r.PostFormValue("birth"), Other: r.PostFormValue("other")})
 		},
 		"forget": func(ctx context.Context, c operator.Case, _ *http.Request) (string, error) {
 			return "", p.Desk.Forget(ctx, c)

@@ -97,7 +97,7 @@ func (m *method) ChallengeAll(ctx context.Context, all []recovery.Challenge, oth
 	}
 	view := render.MailFamily{CodeUntil: all[0].CodeUntil(), Others: others}
 	for _, c := range all {
-		view.Members = append(view.Members, render.FamilyMember{Name: render.MaskName(c.Account.GivenName, c.Account.FamilyName),
+		view.Members = append(view.Members, render.FamilyMember{Name: c.Account.MaskedName(),
 			Login: c.Account.Login, URL: c.URL(), Code: c.Digits(recovery.CodeLen), ValidUntil: c.LinkUntil()})
 	}
 	return m.send(ctx, all[0], view)
