@@ -27,8 +27,8 @@ func bounceCommand(plugins server.Plugins) *cobra.Command {
 A mail server hands it on the standard input what came to the address that
 mail.bounces names, with whatever stands behind a plus sign. If the message says
 that nobody reads at a rescue address, that address stands back, the desk sees
-it, and the person is asked for another one at the next login. Anything else is
-left alone. The status is 0, or 75 for a mail server to try again.`,
+it, and the next login asks for another one, where steps.address is configured.
+Anything else is left alone. The status is 0, or 75 for a mail server to try again.`,
 		Example: `  # /etc/aliases, with recipient_delimiter = + in Postfix
   rebonds: "|/usr/bin/loge bounce --config /etc/loge/loge.yaml"`,
 		Args: cobra.NoArgs,

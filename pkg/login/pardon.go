@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/pkg/store"
 	"github.com/loge-idp/loge/pkg/web"
 )
@@ -14,7 +15,8 @@ import (
 const pardoned = 30 * time.Minute
 
 func pardonKey(whole string) store.Key {
-	return store.Key{Tag: "p-" + whole, Name: "pardon"}
+	// A hash: people type passwords as names.
+	return store.Key{Tag: "p-" + secret.Hash("pardon " + whole)[:22], Name: "pardon"}
 }
 
 // Pardon are the operations by which nobody is kept waiting any more for what
