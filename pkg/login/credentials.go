@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,17 +88,17 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 		s.SetNote(noteMustChange, f.markOf(a.ID, c.Password))
 		noteExpiry(s, answer)
 	}
-	f.entered(r, s)
+	f.entered(r, s, c.Password)
 	s.With(f.remember(s, from.Party)...)
 	f.resume(w, r, target)
 }
 
 // entered goes with every right password. It counts for no network: behind one
 // address a whole campus signs in at eight o'clock.
-func (f *Flow) entered(r *http.Request, s *session.Session) {
+func (f *Flow) entered(r *http.Request, s *session.Session, password secret.String) {
 	id := s.Account.ID
 	s.With(f.forgive(r, id)...)
-	s.With(f.Limits.Source.Back(web.ClientRange(r)))
+	s.With(f.Limits.Source.Back(web.ClientRange(r)), f.Limits.Spray.Back(f.bucket(password)))
 	if f.Entered != nil {
 		s.With(f.Entered(id)...)
 	}
@@ -132,9 +133,13 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 		changed = f.Changed(a.ID)
 		ops = append(ops, changed)
 	}
-	tries, refused := f.count(r, whole, a.ID, ops...)
+	spray := f.Limits.Spray.Hit(f.bucket(c.Password))
+	tries, refused := f.count(r, whole, a.ID, []*store.Hit{spray}, ops...)
 	if refused != nil {
 		return account.Account{}, refused
+	}
+	if spray.Count == spray.Limit { // the store gives each try its own count, so that of all replicas one tells
+		f.record(r, audit.Event{Action: "login", Result: "spray"})
 	}
 	if changed.Fields != nil {
 		ctx = directory.Fresh(ctx)
@@ -164,12 +169,12 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 // Such a try counts for nobody: whoever floods an account from one network keeps
 // its owner waiting nowhere else (R-AUTH-16). What else is to be asked of the
 // store goes in the same trip.
-func (f *Flow) count(r *http.Request, whole string, id account.ID, more ...store.Op) (tries []*store.Hit, err error) {
-	tries, refused, err := f.hit(r, whole, more...)
+func (f *Flow) count(r *http.Request, whole string, id account.ID, also []*store.Hit, more ...store.Op) (tries []*store.Hit, err error) {
+	tries, refused, err := f.hit(r, whole, also, more...)
 	if refused && err == nil {
 		var again bool
 		if again, err = f.pardoned(r, whole); again && err == nil {
-			tries, refused, err = f.hit(r, whole)
+			tries, refused, err = f.hit(r, whole, also)
 		}
 	}
 	switch {
@@ -183,18 +188,26 @@ func (f *Flow) count(r *http.Request, whole string, id account.ID, more ...store
 }
 
 // hit counts a try, and takes back what it counted where any counter refuses.
-func (f *Flow) hit(r *http.Request, whole string, more ...store.Op) (tries []*store.Hit, refused bool, err error) {
-	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
-	wide := f.Limits.Everywhere.Hit(whole)
+func (f *Flow) hit(r *http.Request, whole string, also []*store.Hit, more ...store.Op) (tries []*store.Hit, refused bool, err error) {
 	source := f.Limits.Source.Hit(web.ClientRange(r))
-	tries = []*store.Hit{narrow, wide}
-	if err := f.Sessions.Cookies.Store.Do(r.Context(), append(more, narrow, wide, source)...); err != nil {
+	tries = append([]*store.Hit{f.Limits.Account.Hit(whole + " " + web.ClientRange(r)), f.Limits.Everywhere.Hit(whole)}, also...)
+	all := append(slices.Clone(tries), source)
+	for _, hit := range all {
+		more = append(more, hit)
+	}
+	if err := f.Sessions.Cookies.Store.Do(r.Context(), more...); err != nil {
 		return nil, false, err
 	}
-	if _, refused = throttle.Refused(narrow, wide, source); refused {
+	if _, refused = throttle.Refused(all...); refused {
 		err = f.uncount(r, nil, tries...)
 	}
 	return tries, refused, err
+}
+
+// bucket is one of a million in which a password lies, by a key of the server:
+// enough to tell that many have the same, and nothing to find it by.
+func (f *Flow) bucket(password secret.String) string {
+	return f.Keys.Deriver("login spray").Digits(6, password.Reveal())
 }
 
 // uncount takes a try back at which nobody looked at the password, and returns
@@ -215,7 +228,7 @@ func (f *Flow) uncount(r *http.Request, why error, tries ...*store.Hit) error {
 // it: try looks at it, within the limits of the login form (R-AUTH-20). When
 // there were too many tries the error is ErrRejected, and try is not called.
 func (f *Flow) Confirm(r *http.Request, a account.Account, try func() error) error {
-	tries, err := f.count(r, string(a.ID), a.ID)
+	tries, err := f.count(r, string(a.ID), a.ID, nil)
 	if err != nil {
 		return err
 	}

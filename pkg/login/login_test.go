@@ -232,9 +232,9 @@ func (p *people) account(who string) (account.Account, error) {
 	if p.down {
 		return account.Account{}, directory.ErrUnavailable
 	}
-	switch who {
-	case "alice", "bob":
-	case "twin":
+	switch {
+	case who == "alice", who == "bob", strings.HasPrefix(who, "person"):
+	case who == "twin":
 		return account.Account{}, errors.Join(directory.ErrNotFound, directory.ErrAmbiguous)
 	default:
 		return account.Account{}, directory.ErrNotFound
@@ -419,7 +419,7 @@ func TestGuessesFromEverywhere_R34(t *testing.T) {
 	}
 	for n := range w.flow.Limits.Everywhere.Limit {
 		b := from(n)
-		w.want("a guess", b.try(b.get("/app"), "alice", "wrong"), "failure=rejected")
+		w.want("a guess", b.try(b.get("/app"), "alice", fmt.Sprint("wrong", n)), "failure=rejected")
 	}
 	b := from(200)
 	w.want("one more", b.try(b.get("/app"), "alice", "right"), "failure=rejected")
@@ -442,6 +442,52 @@ func TestFloor_R35(t *testing.T) {
 			}
 		}
 	})
+}
+
+// R-AUTH-17: of one password tried at hundreds, from one network or from many,
+// fifty are looked at, and somebody is told. Nobody else waits, and nobody is
+// locked out whose password it is.
+func TestSpray_RAUTH17(t *testing.T) {
+	for name, networks := range map[string]int{"one network": 1, "a hundred": 100} {
+		t.Run(name, func(t *testing.T) {
+			w, log := open(t), &bytes.Buffer{}
+			w.flow.Audit = audit.Log{Logger: slog.New(slog.NewJSONHandler(log, nil))}
+			w.flow.Limits.Source.Limit = 10_000 // another limit is tried
+			b := w.browser()
+			form := b.get("/app")
+			for n := range 400 {
+				b.address = fmt.Sprintf("10.0.%d.1:1", n%networks)
+				w.want("a try", b.try(form, fmt.Sprint("person", n), "Autumn-2026"), "failure=rejected")
+			}
+			if looked := w.dir.binds.Load(); looked > 50 {
+				t.Errorf("%d were looked at", looked)
+			}
+			if told := strings.Count(log.String(), `"spray"`); told != 1 {
+				t.Errorf("told %d times", told)
+			}
+			other := w.browser()
+			other.address = "10.0.0.1:1"
+			w.want("another password", other.try(other.get("/app"), "alice", "right"), "in as alice")
+		})
+	}
+}
+
+// A password that many have, and some mistake for theirs, lets those in whose it
+// is: right ones count for nothing, and after too many wrong ones a moment is
+// enough.
+func TestPasswordOfMany_RAUTH17(t *testing.T) {
+	w := open(t)
+	w.flow.Limits.Spray.Limit = 3
+	try := func(who string) answer { b := w.browser(); return b.try(b.get("/app"), who, "right") }
+	for n := range 10 {
+		w.want("theirs", try(fmt.Sprint("person", n)), "in as person")
+	}
+	for n := range 3 {
+		w.want("nobody's", try(fmt.Sprint("nobody", n)), "failure=rejected")
+	}
+	w.want("at once", try("alice"), "failure=rejected")
+	w.clock.Advance(11 * time.Second)
+	w.want("a moment later", try("alice"), "in as alice")
 }
 
 // R33: right passwords count for no network, wrong ones do.

@@ -35,7 +35,7 @@ func (f *Flow) Enter(r *http.Request, c Credentials) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.entered(r, s)
+	f.entered(r, s, c.Password)
 	return s, nil
 }
 
