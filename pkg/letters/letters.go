@@ -146,16 +146,7 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 	if err != nil {
 		return b, err
 	}
-	to := slices.Clone(o.To)
-	slices.SortStableFunc(to, func(a, b Recipient) int {
-		return cmp.Or(natural(a.Group, b.Group), cmp.Compare(a.sort, b.sort), cmp.Compare(a.Language, b.Language))
-	})
-	seen := map[account.ID]bool{} // a second letter would end the code of the first
-	to = slices.DeleteFunc(to, func(r Recipient) bool {
-		again := seen[r.ID]
-		seen[r.ID] = true
-		return again
-	})
+	to := o.recipients()
 	if b, err = p.begin(ctx, o, len(to)); err != nil {
 		return b, err
 	}
@@ -167,34 +158,8 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 			err = errors.Join(err, fmt.Errorf("letters: revoke batch %s, whose codes may work: %w", b.Name, kept))
 		}
 	}()
-	for _, r := range to {
-		if err := ctx.Err(); err != nil {
-			return b, err
-		}
-		l, ok, err := p.letter(ctx, r, b.Name, o)
-		switch {
-		case err != nil:
-			return b, fmt.Errorf("letters: %w", err)
-		case !ok:
-			b.Left++
-		case l.issued.Code.Empty():
-			b.Reminders++
-		default:
-			b.Codes++
-		}
-		if ok {
-			if err := out.add(l); err != nil {
-				return b, err
-			}
-		}
-		if o.Progress != nil {
-			o.Progress()
-		}
-		if b.Done()%noted == 0 {
-			if err := p.note(ctx, &b); err != nil {
-				return b, err
-			}
-		}
+	if err := p.add(ctx, out, to, o, &b); err != nil {
+		return b, err
 	}
 	if b.Codes+b.Reminders == 0 {
 		return b, ErrNobody
@@ -209,6 +174,55 @@ func (p *Press) Print(ctx context.Context, w io.Writer, o Order) (b Batch, err e
 	p.Recovery.Audit.Record(ctx, audit.Event{Action: "letters.print", Result: "ok", Actor: o.By, Address: o.Address, Detail: []slog.Attr{
 		slog.String("batch", b.Name), slog.String("format", string(o.Format)), slog.Int("codes", b.Codes), slog.Int("reminders", b.Reminders), slog.Int("left", b.Left)}})
 	return b, nil
+}
+
+// add makes the letters and counts them.
+func (p *Press) add(ctx context.Context, out sheets, to []Recipient, o Order, b *Batch) error {
+	for _, r := range to {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l, ok, err := p.letter(ctx, r, b.Name, o)
+		switch {
+		case err != nil:
+			return fmt.Errorf("letters: %w", err)
+		case !ok:
+			b.Left++
+		case l.issued.Code.Empty():
+			b.Reminders++
+		default:
+			b.Codes++
+		}
+		if ok {
+			if err := out.add(l); err != nil {
+				return err
+			}
+		}
+		if o.Progress != nil {
+			o.Progress()
+		}
+		if b.Done()%noted == 0 {
+			if err := p.note(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// recipients are those of an order as their letters are sorted, each once: a
+// second letter would end the code of the first.
+func (o Order) recipients() []Recipient {
+	to := slices.Clone(o.To)
+	slices.SortStableFunc(to, func(a, b Recipient) int {
+		return cmp.Or(natural(a.Group, b.Group), cmp.Compare(a.sort, b.sort), cmp.Compare(a.Language, b.Language))
+	})
+	seen := map[account.ID]bool{}
+	return slices.DeleteFunc(to, func(r Recipient) bool {
+		again := seen[r.ID]
+		seen[r.ID] = true
+		return again
+	})
 }
 
 func (p *Press) sheets(w io.Writer, o Order) (sheets, error) {
