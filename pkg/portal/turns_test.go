@@ -121,3 +121,17 @@ func TestGroupedCodeAsPassword(t *testing.T) {
 	state := b.get("/login").state(t)
 	b.leads(b.post("/login", "username", "alice", "password", " "+code[:3]+" "+code[3:], "state", state), "/recover/password").is(t, http.StatusOK)
 }
+
+// A link without a code to type elsewhere does not ask for a device.
+func TestLinkWithoutCode(t *testing.T) {
+	h := open(t)
+	b := h.browser()
+	b.begin("alice")
+	link, code := h.next()
+	h.settled()
+	b.leads(b.get(link), "/recover/link").has(t, "Continuer sur quel appareil", code)
+	h.store.Advance(11 * time.Minute)
+	if a := b.get("/recover/link").is(t, http.StatusOK).has(t, "<h1>Choisir un nouveau mot de passe</h1>"); strings.Contains(a.body, "appareil") {
+		t.Errorf("a device is asked for: %s", a.body)
+	}
+}

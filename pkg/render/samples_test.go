@@ -127,6 +127,7 @@ func samples() []sample {
 		{"undo-done", render.Undo{Done: true}},
 		{"refused-proved", render.Refused{Reason: render.ReasonSecurity, Proved: true, Reference: "K7QM-2XDB"}},
 		{"link", render.Opened{Frame: step(2), Purpose: render.PurposeReset, Code: "482 913", ValidUntil: later}},
+		{"link-only", render.Opened{Frame: step(2), Purpose: render.PurposeActivate, ValidUntil: later}},
 		{"password", render.Password{Frame: step(3), Purpose: render.PurposeReset, Login: "elefevre", Minimum: 12}},
 		{"password-refused", render.Password{Frame: alert(step(3), render.Alert{Key: render.AlertWeakPassword, Field: "password",
 			Details: []string{"password.refused.too_short", "password.refused.contains_context"}}),
