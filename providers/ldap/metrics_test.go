@@ -15,6 +15,8 @@ import (
 	"github.com/loge-idp/loge/pkg/secret"
 	"github.com/loge-idp/loge/providers/ldap"
 	"github.com/loge-idp/loge/providers/ldap/slapdtest"
+
+	goldap "github.com/go-ldap/ldap/v3"
 )
 
 func measured(t *testing.T, d directory.Directory) metricstest.Samples {
@@ -107,7 +109,9 @@ func TestMeasure(t *testing.T) {
 // A load that is shed is counted, and who waits is seen.
 func TestMeasureShed(t *testing.T) {
 	config := networks[0].config()
-	config.URLs, config.Timeout = []string{startFake(t, nil).url}, plugin.Duration(time.Minute)
+	enough := make(chan struct{})
+	silent := startFake(t, answers{goldap.ApplicationBindRequest: func(int64) []byte { <-enough; return nil }})
+	config.URLs, config.Timeout = []string{silent.url}, plugin.Duration(time.Minute)
 	config.Pool = ldap.Pool{Binds: 1}
 	d := open(t, config)
 	ctx, leave := context.WithCancel(t.Context())
@@ -128,5 +132,6 @@ func TestMeasureShed(t *testing.T) {
 		t.Errorf("%g were shed, want 5", n)
 	}
 	leave()
+	close(enough)
 	all.Wait()
 }
