@@ -80,7 +80,7 @@ func (p *Portal) postAddress(w http.ResponseWriter, r *http.Request) {
 	case asked.Attempt != "":
 		err := p.Recovery.CompleteAddress(r.Context(), proof, recovery.Reply{Attempt: asked.Attempt, Code: r.PostFormValue("code"), Source: source, Address: client})
 		if err == nil {
-			p.noteRecovered(r.Context(), recovery.Ready{Account: ready.Account, Reached: []account.ContactKind{kind}})
+			p.noteRecovered(r, recovery.Ready{Account: ready.Account, Reached: []account.ContactKind{kind}})
 		}
 		p.addressAnswer(w, r, err, kind, asked, "/recover/password", asked.and(kind))
 	default:

@@ -3,13 +3,17 @@ package portal
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/recovery"
+	"github.com/loge-idp/loge/pkg/web"
 )
 
 // notes keep what must be known of an account for years, in the account itself:
@@ -73,27 +77,32 @@ func (p *Portal) noteAddress(ctx context.Context, id account.ID) error {
 	return err
 }
 
-// noteCharter writes down that the charter was accepted, where that is kept.
-func (p *Portal) noteCharter(ctx context.Context, id account.ID) error {
-	if p.asks.Charter == nil {
-		return nil
+// accepted writes down that somebody accepted the charter: in the audit, and in
+// the directory where that is kept.
+func (p *Portal) accepted(r *http.Request, id account.ID) error {
+	event := audit.Event{Action: "charter.accept", Result: "ok", Account: id, Address: web.ClientAddr(r).String()}
+	if p.asks.Charter != nil {
+		if _, err := p.notes.write(r.Context(), id, notedCharter, p.asks.Charter.Version); err != nil {
+			return err
+		}
+		event.Detail = []slog.Attr{slog.String("version", p.asks.Charter.Version)}
 	}
-	_, err := p.notes.write(ctx, id, notedCharter, p.asks.Charter.Version)
-	return err
+	p.Login.Audit.Record(r.Context(), event)
+	return nil
 }
 
 // noteRecovered writes down what somebody did on the way back in, so that they
 // are not asked again when they sign in: the charter, and an address at which
 // they answered. If it cannot be they are asked once more.
-func (p *Portal) noteRecovered(ctx context.Context, ready recovery.Ready) {
+func (p *Portal) noteRecovered(r *http.Request, ready recovery.Ready) {
 	var err error
 	if ready.Charter != "" {
-		err = p.noteCharter(ctx, ready.Account)
+		err = p.accepted(r, ready.Account)
 	}
 	if slices.Contains(ready.Reached, account.Email) {
-		err = errors.Join(err, p.noteAddress(ctx, ready.Account))
+		err = errors.Join(err, p.noteAddress(r.Context(), ready.Account))
 	}
 	if err != nil {
-		p.Logger.WarnContext(ctx, "a step taken on the way back in is not noted", "err", err)
+		p.Logger.WarnContext(r.Context(), "a step taken on the way back in is not noted", "err", err)
 	}
 }

@@ -236,7 +236,7 @@ type finished struct {
 // finish forgets what the browser held, with whoever was signed in there, and
 // says that all is done.
 func (p *Portal) finish(w http.ResponseWriter, r *http.Request, purpose recovery.Purpose, ready recovery.Ready) {
-	p.noteRecovered(r.Context(), ready)
+	p.noteRecovered(r, ready)
 	if _, err := p.Login.Logout(w, r); err != nil { // it ends by itself; what was asked for is done
 		p.Logger.WarnContext(r.Context(), "a session is left in the browser of a recovery", "err", err)
 	}

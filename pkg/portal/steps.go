@@ -180,7 +180,7 @@ func (p charter) Take(r *http.Request, s *session.Session) (any, error) {
 	if r.PostFormValue("charter") == "" {
 		return &render.Alert{Key: render.AlertTerms, Field: "charter"}, nil
 	}
-	if err := p.noteCharter(r.Context(), s.Account.ID); err != nil {
+	if err := p.accepted(r, s.Account.ID); err != nil {
 		return nil, err
 	}
 	return nil, p.refresh(r, s)

@@ -3,6 +3,7 @@ package portal_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/loge-idp/loge/pkg/account"
+	"github.com/loge-idp/loge/pkg/audit"
 	"github.com/loge-idp/loge/pkg/directory"
 	"github.com/loge-idp/loge/pkg/plugin"
 	"github.com/loge-idp/loge/pkg/portal"
@@ -79,6 +81,8 @@ func TestCharterAtLogin(t *testing.T) {
 	d.change("alice", func(a *account.Account) { a.Attributes = map[string][]string{"info": {"hers", "loge:charter=2025-09"}} })
 	terms := portal.Steps{Notes: "info", Charter: &portal.Terms{Version: "2026-09", URL: "https://univ.example/charter"}}
 	h.steps(terms)
+	var trail strings.Builder
+	h.portal.Login.Audit = audit.Log{Logger: slog.New(slog.NewTextHandler(&trail, nil))}
 	b := h.browser()
 	page := b.leads(b.signIn("alice"), "/login").is(t, http.StatusOK).has(t, `href="https://univ.example/charter"`, `href="/logout"`)
 	b.get("/account").has(t, `name="charter"`)
@@ -95,6 +99,9 @@ func TestCharterAtLogin(t *testing.T) {
 	b.get("/account").has(t, `name="charter"`) // of a session that is open, too
 	d.conflicts.Store(3)
 	b.post("/login/continue", "step", "charter", "charter", "yes", "state", page.state(t)).is(t, http.StatusServiceUnavailable)
+	if got := trail.String(); strings.Count(got, "charter.accept") != 1 || !strings.Contains(got, "version=2026-09") {
+		t.Errorf("the audit: %s", got)
+	}
 }
 
 var inCode = regexp.MustCompile(`\b\d{6}\b`)
