@@ -80,7 +80,7 @@ func (p *Portal) noteAddress(ctx context.Context, id account.ID) error {
 // accepted writes down that somebody accepted the charter: in the audit, and in
 // the directory where that is kept.
 func (p *Portal) accepted(r *http.Request, id account.ID) error {
-	event := audit.Event{Action: "charter.accept", Result: "ok", Account: id, Address: web.ClientAddr(r).String()}
+	event := audit.Event{Action: "account.charter", Result: "ok", Account: id, Address: web.ClientAddr(r).String()}
 	if p.asks.Charter != nil {
 		if _, err := p.notes.write(r.Context(), id, notedCharter, p.asks.Charter.Version); err != nil {
 			return err

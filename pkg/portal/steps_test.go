@@ -99,7 +99,7 @@ func TestCharterAtLogin(t *testing.T) {
 	b.get("/account").has(t, `name="charter"`) // of a session that is open, too
 	d.conflicts.Store(3)
 	b.post("/login/continue", "step", "charter", "charter", "yes", "state", page.state(t)).is(t, http.StatusServiceUnavailable)
-	if got := trail.String(); strings.Count(got, "charter.accept") != 1 || !strings.Contains(got, "version=2026-09") {
+	if got := trail.String(); strings.Count(got, "account.charter") != 1 || !strings.Contains(got, "version=2026-09") {
 		t.Errorf("the audit: %s", got)
 	}
 }
