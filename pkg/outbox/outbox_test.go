@@ -168,6 +168,30 @@ func TestLease(t *testing.T) {
 	}
 }
 
+// What one has in hand nobody else takes, for as long as a try may last.
+func TestInHand(t *testing.T) {
+	w := open(t)
+	first, second := w.outbox(), w.outbox()
+	begun, release, other := make(chan bool, 10), make(chan bool), make(chan bool, 10)
+	for _, o := range []*outbox.Outbox{first, second} {
+		o.Handle("slow", func(context.Context, outbox.Job) error { begun <- true; <-release; return nil })
+		o.Handle("other", func(context.Context, outbox.Job) error { other <- true; return nil })
+	}
+	w.add(first, outbox.Job{Kind: "slow"})
+	w.run(first)
+	<-begun
+	w.clock.Advance(10 * time.Second)
+	w.run(second)
+	w.add(second, outbox.Job{Kind: "other"}) // whoever takes it has looked
+	<-other
+	<-w.drops
+	close(release)
+	<-w.drops
+	if len(begun) != 0 || !w.empty() {
+		t.Errorf("taken %d times more", len(begun))
+	}
+}
+
 // What cannot succeed is tried once; what is too old, not at all; and what
 // nobody can read stops nobody.
 func TestGiveUp(t *testing.T) {

@@ -533,6 +533,34 @@ func TestAddressThatIsGone(t *testing.T) {
 	}
 }
 
+// R-REC-13: nor does a message that is tried again leave for another address
+// than it was opened for.
+func TestAddressThatIsGoneMeanwhile(t *testing.T) {
+	w := start(t)
+	w.fail.Store(1)
+	w.begin(t, "alice")
+	<-w.mails // it was not taken
+	w.people.change("alice", func(a *account.Account) {
+		a.Contacts = []account.Contact{{Kind: account.Email, Value: "other@home.example"}}
+	})
+	for range 2000 {
+		events, err := w.flow.Events(t.Context(), "id-alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) == 1 {
+			if events[0].Result != "address_gone" || len(w.mails) != 0 {
+				t.Errorf("%+v, %d mails", events, len(w.mails))
+			}
+			return
+		}
+		w.advance(time.Second)
+		w.flow.Outbox.Nudge()
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("it was not tried again")
+}
+
 // twins is a directory in which a name is that of two.
 type twins struct{ *people }
 

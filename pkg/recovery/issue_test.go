@@ -462,3 +462,18 @@ func TestStoreHoldsNoCode(t *testing.T) {
 		}
 	}
 }
+
+// Who has proved one account, on a computer that many use, and types the name
+// and the code of another goes on with that one.
+func TestCodeOfAnotherThanWasProved(t *testing.T) {
+	w := withDesk(t)
+	code := w.issue(t, "activationcode", "newcomer").Code.Reveal()
+	other := w.proof(t, "alice")
+	proven, err := w.answer(t, recovery.Reply{Login: "newcomer", Code: code, Proof: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ready, err := w.flow.Proven(t.Context(), proven.Proof); err != nil || ready.Login != "newcomer" {
+		t.Errorf("%+v, %v", ready, err)
+	}
+}

@@ -110,6 +110,21 @@ func TestPreset(t *testing.T) {
 	}
 }
 
+// R-REC-05: the page of a link shows the code of its message as long as that is
+// good.
+func TestLinkShowsNoOldCode(t *testing.T) {
+	w := start(t)
+	w.begin(t, "alice")
+	link, code := w.next(t)
+	w.settled(t)
+	for _, want := range []string{code, ""} {
+		if seen, err := w.flow.Look(t.Context(), link, ""); err != nil || seen.Fate != recovery.Open || seen.Code != want {
+			t.Errorf("%+v, %v; want %q", seen, err, want)
+		}
+		w.advance(10*time.Minute + time.Second)
+	}
+}
+
 // R-REC-24: of many who type one letter's code at once, over two replicas, one
 // has a proof.
 func TestOneCodeOneProof(t *testing.T) {
