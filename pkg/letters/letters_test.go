@@ -194,7 +194,7 @@ func TestTo(t *testing.T) {
 func TestAlphabets(t *testing.T) {
 	w := open(t, nil)
 	to := w.class(t)[:1]
-	for name, marks := range map[string]int{"Łukasz Żółć": 0, "Thị Hương Nguyễn": 0, "Ελένη Παπαδοπούλου": 0, "Дмитрий Ґалаґан": 0, "王小明": 0, "محمد": 0, "Zoë 😀": 1} {
+	for name, marks := range map[string]int{"Łukasz Nguyễn Ελένη Ґалаґан": 0, "王小明": 0, "Zoë 😀": 1} {
 		to[0].Name = name
 		var paper bytes.Buffer
 		if _, err := w.press.Print(t.Context(), &paper, letters.Order{To: to, Format: letters.PDF, By: "cli"}); err != nil {
@@ -415,7 +415,7 @@ func TestBatches(t *testing.T) {
 	func() { // the process ends
 		defer func() { _ = recover() }()
 		steps, order.Progress = 0, func() {
-			if steps++; steps == 150 {
+			if steps++; steps == 101 {
 				panic("killed")
 			}
 		}
