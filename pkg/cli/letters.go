@@ -97,8 +97,12 @@ func printLetters(ctx context.Context, press *letters.Press, flags lettersFlags,
 	if err != nil {
 		return err
 	}
-	if len(order.To) == 0 {
-		return errors.New("nobody to print a letter for")
+	switch {
+	case len(order.To) > 0:
+	case flags.csv != "":
+		return fmt.Errorf("nobody to print a letter for: the first column of %s has no identifier of anybody", flags.csv)
+	default:
+		return errors.New("nobody to print a letter for: no account has what every --where asks for")
 	}
 	bar := progressbar.NewOptions(len(order.To), progressbar.OptionSetWriter(errs), progressbar.OptionSetDescription("letters"),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond))
@@ -178,7 +182,7 @@ func listed(ctx context.Context, d directory.Directory, flags lettersFlags, errs
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
 			if unknown > 0 {
-				fmt.Fprintf(errs, "%s: %d lines without anybody, %d with\n", flags.csv, unknown, len(out))
+				fmt.Fprintf(errs, "%s: %d of %d lines name nobody\n", flags.csv, unknown, unknown+len(out))
 			}
 			return out, nil
 		}

@@ -46,7 +46,7 @@ recovery: {methods: [{type: activationcode}]}
 		t.Errorf("status %d: %s%s, %v", status, out, errs, err)
 	}
 	status, out, errs = run(t, "letters", "--config", config, "--csv", list, "--out", at("list-out.csv"))
-	if status != 0 || !strings.Contains(out, "2 with a code") || !strings.Contains(errs, "list.csv:2: nobody of this identifier") || !strings.Contains(errs, "1 lines without anybody, 3 with") {
+	if status != 0 || !strings.Contains(out, "2 with a code") || !strings.Contains(errs, "list.csv:2: nobody of this identifier") || !strings.Contains(errs, "1 of 4 lines name nobody") {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 	file, err := os.Open(at("list-out.csv"))
