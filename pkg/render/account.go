@@ -152,7 +152,7 @@ type Question struct {
 	// Step is set when nothing else is open before, and Current when it asks for
 	// the present password too.
 	Step, Current bool
-	Present string // the one that there is; empty for none
+	Present       string // the one that there is; empty for none
 }
 
 // Extend asks for an account to last longer. It posts why.
