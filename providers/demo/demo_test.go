@@ -241,5 +241,5 @@ func TestDesk(t *testing.T) {
 	b.Submit("q", "imichel")
 	place := regexp.MustCompile(`/desk/person/[^"]+`).FindString(b.Page)
 	b.Open(url + place)
-	b.At(place, "no address is known. Verify the identity, then give a code.")
+	b.At(place, "no address can be used. Verify the identity, then give a code.")
 }
