@@ -27,7 +27,8 @@ func TestOnlyCodes(t *testing.T) {
 	}
 	h.portal.Recovery.Methods = []recovery.Method{desk}
 	b := h.browser()
-	b.leads(b.get("/recover?return=/app"), "/code?return=%2Fapp").is(t, http.StatusOK)
+	b.leads(b.get("/recover?return=/app"), "/code?return=%2Fapp").is(t, http.StatusOK).hasNot(t, "message", "6 chiffres")
+	b.get("/activate").hasNot(t, "message")
 	for _, door := range []string{"/recover", "/activate"} {
 		b.post(door, "username", "alice").is(t, http.StatusBadRequest)
 	}

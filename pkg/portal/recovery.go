@@ -89,7 +89,7 @@ func (p *Portal) printed() bool {
 
 func (p *Portal) showIdentify(w http.ResponseWriter, r *http.Request, status int, purpose recovery.Purpose, typed string, alert *render.Alert) {
 	p.Pages.Render(w, r, status, render.Identify{Purpose: render.Purpose(purpose), Username: typed, Code: r.PostFormValue("code"),
-		Letters: p.printed() || p.onlyCodes(), Network: p.Establishments != nil, Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1,
+		Letters: p.printed() || p.onlyCodes(), Handed: p.onlyCodes(), Network: p.Establishments != nil, Numbers: p.Recovery.Identifies() != nil, Several: len(p.Recovery.Channels()) > 1,
 		Frame: render.Frame{Step: 1, Alert: alert, Return: local(r), Hidden: keepReturn(r)}})
 }
 
@@ -275,7 +275,7 @@ func (p *Portal) showCode(w http.ResponseWriter, r *http.Request, status int, wh
 	if p.by(r) == "" {
 		frame.Action = "/code" // it is shown by other pages too
 	}
-	p.Pages.Render(w, r, status, render.Code{Username: who, Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(), By: p.by(r), Frame: frame})
+	p.Pages.Render(w, r, status, render.Code{Username: who, Code: r.PostFormValue("code"), Letters: p.Recovery.Letters(), Handed: p.onlyCodes(), By: p.by(r), Frame: frame})
 }
 
 func (p *Portal) postCode(w http.ResponseWriter, r *http.Request) {

@@ -26,6 +26,7 @@ type Identify struct {
 	// Letters is set where codes are printed: a first sign-in can begin
 	// with one.
 	Letters bool
+	Handed  bool   // nothing is ever sent: a code is all there is
 	Code    string // as typed before
 	// Network is set in a network of schools: one account is good in all.
 	Network bool
@@ -73,6 +74,7 @@ type Code struct {
 	Frame
 	Username, Code string
 	Letters        bool // codes of letters are typed here too
+	Handed         bool // and no others: nothing is ever sent
 	// By is the method that asks for something else than a code, worded by
 	// method.<by>.label and .hint; empty for a code.
 	By string

@@ -272,7 +272,7 @@ func (unknownMail) Mail() string { return "nothere" }
 
 func TestProblemFor(t *testing.T) {
 	for status, want := range map[int]render.ProblemKind{400: render.ProblemBadRequest, 403: render.ProblemForbidden, 404: render.ProblemNotFound,
-		405: render.ProblemBadRequest, 413: render.ProblemBadRequest, 429: render.ProblemTooMany, 500: render.ProblemInternal, 503: render.ProblemUnavailable} {
+		405: render.ProblemBadRequest, 413: render.ProblemTooLong, 429: render.ProblemTooMany, 500: render.ProblemInternal, 503: render.ProblemUnavailable} {
 		if got := render.ProblemFor(status); got != want {
 			t.Errorf("%d: %s", status, got)
 		}

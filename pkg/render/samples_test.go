@@ -103,6 +103,8 @@ func samples() []sample {
 		{"sent-again", render.Sent{Frame: alert(step(2), render.Alert{Key: render.AlertResent, Good: true}), SentAt: tuesday, ValidUntil: later}},
 		{"code", render.Code{Frame: step(2)}},
 		{"code-letter", render.Code{Frame: step(2), Letters: true}},
+		{"code-handed", render.Code{Frame: step(2), Letters: true, Handed: true}},
+		{"activate-handed", render.Identify{Frame: step(1), Purpose: render.PurposeActivate, Letters: true, Handed: true}},
 		{"code-by", render.Code{Frame: step(2), By: "birthdate"}},
 		{"recover-number", render.Identify{Frame: step(1), Purpose: render.PurposeReset, Numbers: true, Several: true}},
 		{"activate-letter", render.Identify{Frame: step(1), Purpose: render.PurposeActivate, Letters: true, Numbers: true}},
@@ -188,7 +190,7 @@ func samples() []sample {
 			Links: []string{"https://auth.univ-valmont.example/recover/open?t=abcdefghijklmnopqrstuvwxyz0123456789"}}},
 	}
 	all = append(all, deskSamples(alert)...)
-	for _, kind := range []render.ProblemKind{render.ProblemBadRequest, render.ProblemForbidden, render.ProblemNotFound, render.ProblemTooMany,
+	for _, kind := range []render.ProblemKind{render.ProblemBadRequest, render.ProblemForbidden, render.ProblemNotFound, render.ProblemTooLong, render.ProblemTooMany,
 		render.ProblemInternal, render.ProblemUnavailable, render.ProblemApplication} {
 		all = append(all, sample{"error-" + string(kind), render.Problem{Kind: kind, Reference: "K7QM-2XDB"}})
 	}

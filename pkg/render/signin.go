@@ -31,13 +31,14 @@ const (
 	ProblemBadRequest  ProblemKind = "bad_request"
 	ProblemForbidden   ProblemKind = "forbidden" // a form from another site, or none of ours
 	ProblemNotFound    ProblemKind = "not_found"
+	ProblemTooLong     ProblemKind = "too_long"
 	ProblemTooMany     ProblemKind = "too_many"
 	ProblemInternal    ProblemKind = "internal"
 	ProblemUnavailable ProblemKind = "unavailable" // the store or the directory does not answer
 	ProblemApplication ProblemKind = "application" // the application asked for something it may not
 )
 
-var problemKinds = []ProblemKind{ProblemBadRequest, ProblemForbidden, ProblemNotFound, ProblemTooMany,
+var problemKinds = []ProblemKind{ProblemBadRequest, ProblemForbidden, ProblemNotFound, ProblemTooLong, ProblemTooMany,
 	ProblemInternal, ProblemUnavailable, ProblemApplication}
 
 // ProblemFor is the kind of problem of an HTTP status.
@@ -47,6 +48,8 @@ func ProblemFor(status int) ProblemKind {
 		return ProblemForbidden
 	case status == 404:
 		return ProblemNotFound
+	case status == 413:
+		return ProblemTooLong
 	case status == 429:
 		return ProblemTooMany
 	case status == 503:
