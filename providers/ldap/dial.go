@@ -54,6 +54,7 @@ type use int
 const (
 	forAccounts use = iota // the providers, then the replicas
 	forBinds               // the same
+	forFresh               // binds that only the providers can answer
 	forScans               // the replicas, then the providers
 	forChanges             // the providers
 )
@@ -62,7 +63,7 @@ func (d *dialer) servers(purpose use) []*server {
 	switch purpose {
 	case forScans:
 		return slices.Concat(d.replicas, d.providers)
-	case forChanges:
+	case forChanges, forFresh:
 		return d.providers
 	}
 	return slices.Concat(d.providers, d.replicas)
@@ -160,7 +161,7 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, purpose use, as *cred
 	if err != nil {
 		return nil, err
 	}
-	t := tie{e.server.name, purpose}
+	t := tie{e.server.name, purposes[purpose]}
 	d.census.opened(t, 1)
 	raw := &socket{Conn: dialled, timeout: d.timeout, closed: sync.OnceFunc(func() { d.census.opened(t, -1) })}
 	stream := net.Conn(raw)

@@ -17,12 +17,12 @@ type census struct {
 
 // tie is what tells connections apart.
 type tie struct {
-	server  string
-	purpose use
+	server string
+	pool   string
 }
 
 // names of the purposes, for people.
-var purposes = map[use]string{forAccounts: "searches", forBinds: "binds", forScans: "scans", forChanges: "changes"}
+var purposes = map[use]string{forAccounts: "searches", forBinds: "binds", forFresh: "binds", forScans: "scans", forChanges: "changes"}
 
 // opened counts connections that are opened, and closed by -1.
 func (c *census) opened(t tie, n int) {
@@ -60,7 +60,7 @@ func (d *dir) Measure(_ context.Context, p *metrics.Page) {
 	c.operations.Tell(p, "loge_ldap_operations_total", "LDAP operations: answered, refused by the server, or without an answer.", "operation", "result")
 	c.mu.Lock()
 	for t, n := range c.open {
-		p.Gauge("loge_ldap_connections", "Connections to the directory that are open.", float64(n), "server", t.server, "pool", purposes[t.purpose])
+		p.Gauge("loge_ldap_connections", "Connections to the directory that are open.", float64(n), "server", t.server, "pool", t.pool)
 	}
 	c.mu.Unlock()
 	d.searches.gate.measure(p, purposes[forAccounts])

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -309,15 +310,12 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 	}
 	defer p.gate.leave()
 	purpose := forBinds
-	if directory.IsFresh(ctx) && len(p.dialer.replicas) > 0 {
-		purpose = forChanges // and of those that are kept nobody knows where they lead
+	if directory.IsFresh(ctx) {
+		purpose = forFresh
 	}
 	var failed *endpoint
 	for try := 1; ; try++ {
-		var c *conn
-		if purpose == forBinds {
-			c = p.pop()
-		}
+		c := p.pop(purpose)
 		kept := c != nil
 		if !kept {
 			var err error
@@ -345,13 +343,19 @@ func (p *exclusive) bind(ctx context.Context, request *goldap.SimpleBindRequest)
 	}
 }
 
-func (p *exclusive) pop() *conn {
+// pop takes out the connection that was used last, of those that lead where they
+// are to.
+func (p *exclusive) pop(purpose use) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.idle) > 0 {
-		c := p.idle[len(p.idle)-1]
-		p.idle = p.idle[:len(p.idle)-1]
-		if c.fresh(p.dialer.now()) {
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		c := p.idle[i]
+		usable := c.fresh(p.dialer.now())
+		if usable && purpose == forFresh && !slices.Contains(p.dialer.providers, c.at.server) {
+			continue
+		}
+		p.idle = slices.Delete(p.idle, i, i+1)
+		if usable {
 			return c
 		}
 		c.retire()

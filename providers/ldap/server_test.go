@@ -279,6 +279,45 @@ func TestConnectionsFlat(t *testing.T) {
 	}
 }
 
+// Nor do those whose password was just set: their binds share the connections to
+// the provider with all others, and leave alone those that lead to a replica.
+func TestConnectionsFlat_FLDAP04(t *testing.T) {
+	provider, copied := pair(t)
+	replica := slapdtest.StartProxy(t, copied.Address)
+	config := networks[0].config()
+	config.URLs, config.Replicas = []string{provider.URL}, []string{replica.URL}
+	now := clock()
+	config.Now = func() time.Time { return now }
+	d := open(t, config)
+	a, err := d.Find(t.Context(), "elefevre")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bind := func(ctx context.Context) {
+		t.Helper()
+		if err := d.Authenticate(ctx, a, secret.New(rightPassword)); err != nil {
+			t.Error(err)
+		}
+	}
+	before := provider.Accepted.Load()
+	for range 50 {
+		bind(t.Context())
+		bind(directory.Fresh(t.Context()))
+	}
+	if n := provider.Accepted.Load() - before; n != 1 {
+		t.Errorf("%d connections for one bind after the other", n)
+	}
+	provider.Becomes(slapdtest.Refuses)
+	bind(t.Context()) // at the replica, to which a connection is kept now
+	provider.Becomes(slapdtest.Honest)
+	now = now.Add(time.Second / 2)
+	before = provider.Accepted.Load()
+	bind(directory.Fresh(t.Context()))
+	if n := provider.Accepted.Load() - before; n != 1 {
+		t.Error("a password that was just set was asked of the replica")
+	}
+}
+
 // zone is what a name server knows: for a name, IPv4 addresses or the data of
 // SRV records.
 type zone map[string][]record
