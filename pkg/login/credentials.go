@@ -1,9 +1,11 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -177,6 +179,14 @@ func (f *Flow) count(r *http.Request, whole string, id account.ID, also []*store
 			tries, refused, err = f.hit(r, whole, also)
 		}
 	}
+	// Those in front may be in the directory now, with right passwords, and take
+	// back what they counted: of wrong ones no more pass by this.
+	for range 2 {
+		if refused && err == nil {
+			wait(r.Context(), rand.N(f.floor()/3+1))
+			tries, refused, err = f.hit(r, whole, also)
+		}
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -283,17 +293,18 @@ func (f *Flow) Logout(w http.ResponseWriter, r *http.Request) (farewells []strin
 // What it returns waits until Floor is over; call it before a failure is
 // answered.
 func (f *Flow) Hold(ctx context.Context) (hold func()) {
-	floor := f.Floor
-	if floor == 0 {
-		floor = 300 * time.Millisecond
-	}
-	over := time.Now().Add(floor)
-	return func() {
-		t := time.NewTimer(time.Until(over))
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
+	over := time.Now().Add(f.floor())
+	return func() { wait(ctx, time.Until(over)) }
+}
+
+func (f *Flow) floor() time.Duration { return cmp.Or(f.Floor, 300*time.Millisecond) }
+
+// wait ends with ctx at the latest.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }

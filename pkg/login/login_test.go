@@ -214,6 +214,7 @@ type people struct {
 	fresh  atomic.Bool
 	gets   atomic.Int64
 	tried  string // the last password
+	takes  time.Duration
 }
 
 // marked is somebody whose password must be changed, as the directory says
@@ -261,6 +262,7 @@ func (p *people) Get(_ context.Context, id account.ID) (account.Account, error) 
 func (p *people) Authenticate(ctx context.Context, a account.Account, password secret.String) error {
 	p.binds.Add(1)
 	p.fresh.Store(directory.IsFresh(ctx))
+	time.Sleep(p.takes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tried = password.Reveal()
@@ -631,6 +633,25 @@ func TestRAUTH15(t *testing.T) {
 	if got := w.dir.binds.Load(); got > 5 {
 		t.Errorf("%d guesses reached the directory", got)
 	}
+}
+
+// Right ones side by side all enter, however many: a program's account, or a
+// person's impatience.
+func TestRightPasswordsSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t)
+		w.flow.Floor, w.dir.takes = time.Minute, time.Millisecond
+		form := w.browser()
+		state := form.get("/app").state()
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				b := &browser{w, "192.0.2.1:1", map[string]string{"browser": form.cookies["browser"]}}
+				w.want("side by side", b.post("/login", "username", "alice", "password", "right", "state", state), "in as alice")
+			})
+		}
+		all.Wait()
+	})
 }
 
 // An anonymous request belongs to the browser that made it: elsewhere its form
