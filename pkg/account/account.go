@@ -56,6 +56,11 @@ type Account struct {
 	// offered (requirement R20). The institution's own are not among them.
 	Contacts []Contact
 
+	// Relatives are the contacts of those who have parental authority over a
+	// minor who has none (requirement R63). They are other people's: nothing
+	// keeps or shows them as the account's own.
+	Relatives []Contact `json:"-"`
+
 	// Attributes are the values that may be released, by the directory's own
 	// attribute names.
 	Attributes map[string][]string
@@ -81,9 +86,11 @@ const (
 
 // Reach returns the contacts of one kind at which the person can be reached, in
 // order.
-func (a Account) Reach(kind ContactKind) []Contact {
+func (a Account) Reach(kind ContactKind) []Contact { return usable(a.Contacts, kind) }
+
+func usable(contacts []Contact, kind ContactKind) []Contact {
 	var out []Contact
-	for _, c := range a.Contacts {
+	for _, c := range contacts {
 		if c.Kind == kind && !c.Frozen {
 			out = append(out, c)
 		}
@@ -91,11 +98,20 @@ func (a Account) Reach(kind ContactKind) []Contact {
 	return out
 }
 
+// Channels returns the contacts of one kind at which the person gets back in:
+// their own, or those of a minor's relatives.
+func (a Account) Channels(kind ContactKind) []Contact {
+	if len(a.Contacts) == 0 {
+		return usable(a.Relatives, kind)
+	}
+	return a.Reach(kind)
+}
+
 // Mailboxes returns where to write what the owner of the account must hear of,
 // each once: the rescue addresses that reach them, which stay when the
 // institution's own closes with the account, and that one.
 func (a Account) Mailboxes() []Contact {
-	out := a.Reach(Email)
+	out := a.Channels(Email)
 	if a.Mail != "" && !slices.ContainsFunc(a.Contacts, func(c Contact) bool { return c.Kind == Email && strings.EqualFold(c.Value, a.Mail) }) {
 		out = append(out, Contact{Kind: Email, Value: a.Mail})
 	}

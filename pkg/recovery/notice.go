@@ -147,7 +147,7 @@ func (f *Flow) refuse(ctx context.Context, s sending, why account.Reason) error 
 	if why == noWay {
 		result = "no_channel"
 	}
-	to := s.account.Reach(account.Email)
+	to := s.account.Channels(account.Email)
 	if len(to) == 0 || s.fields[fieldWanted] == string(Contact) {
 		return f.sent(ctx, result, s)
 	}

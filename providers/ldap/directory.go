@@ -140,7 +140,16 @@ func (d *dir) idFilter(id account.ID) (filter string, ok bool) {
 
 // one finds the one account that matches.
 func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
-	request := d.request(filter)
+	found, err := d.entry(ctx, d.request(filter))
+	if err != nil {
+		return account.Account{}, err
+	}
+	return d.member(ctx, found)
+}
+
+// entry finds the one entry that answers to a request, or that into which it was
+// merged.
+func (d *dir) entry(ctx context.Context, request *goldap.SearchRequest) (*goldap.Entry, error) {
 	for range maxMerges {
 		result, err := d.searches.search(ctx, request)
 		if request.BaseDN != d.base && goldap.IsErrorWithCode(err, goldap.LDAPResultNoSuchObject) {
@@ -148,17 +157,23 @@ func (d *dir) one(ctx context.Context, filter string) (account.Account, error) {
 		}
 		found, err := d.pick(result, err)
 		if err != nil {
-			return account.Account{}, err
+			return nil, err
 		}
 		principal := d.principal(found)
 		if principal == "" {
-			return d.member(ctx, found)
+			return found, nil
 		}
-		request = d.request("")
-		request.BaseDN, request.Scope = principal, goldap.ScopeBaseObject
+		request = d.at(principal)
 	}
 	d.log.Warn("ldap: merged entries lead to no account", "last", request.BaseDN)
-	return account.Account{}, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+	return nil, fmt.Errorf("ldap: %w", directory.ErrNotFound)
+}
+
+// at asks for the entry of a DN.
+func (d *dir) at(dn string) *goldap.SearchRequest {
+	request := d.request("")
+	request.BaseDN, request.Scope = dn, goldap.ScopeBaseObject
+	return request
 }
 
 // principal is the DN that an entry was merged into, mostly none.
@@ -169,9 +184,12 @@ func (d *dir) principal(e *goldap.Entry) string {
 	return e.GetEqualFoldAttributeValue(d.schema.Attributes.MergedInto)
 }
 
-// member is the account of an entry, with its groups.
+// member is the account of an entry, with what other entries say of it.
 func (d *dir) member(ctx context.Context, found *goldap.Entry) (account.Account, error) {
 	a, err := d.usable(found)
+	if err == nil && d.schema.Attributes.Children != "" && len(a.Contacts) == 0 && d.minor(a) {
+		a.Relatives, err = d.relatives(ctx, found.DN)
+	}
 	if err != nil || d.groups.Base == "" {
 		return a, err
 	}

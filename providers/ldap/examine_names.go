@@ -15,7 +15,7 @@ func (a Attributes) named() map[string][]string {
 	return map[string][]string{
 		"id": {a.ID}, "login": {a.Login}, "lookup": a.Lookup, "name": {a.Name}, "givenName": {a.GivenName}, "familyName": {a.FamilyName},
 		"mail": {a.Mail}, "language": {a.Language}, "birth": a.Birth, "birthName": {a.BirthName}, "passwordSet": a.PasswordSet,
-		"mergedInto": {a.MergedInto}, "emails": a.Emails, "phones": a.Phones, "frozen": {a.Frozen}, "release": a.Release,
+		"mergedInto": {a.MergedInto}, "children": {a.Children}, "emails": a.Emails, "phones": a.Phones, "frozen": {a.Frozen}, "release": a.Release,
 		"search": a.Search, "editable": a.Editable, "ascii": a.ASCII,
 	}
 }

@@ -57,6 +57,11 @@ type Attributes struct {
 	// MergedInto names the DN of the entry that an entry was merged into: its
 	// logins are names of that account, whose password counts.
 	MergedInto string `json:"mergedInto"`
+	// Children is where an entry lists, by DN, those over whom the person has
+	// parental authority. Where it is set, minors without a contact of their own
+	// get back in by those of their relatives (R63). A person who is merely in
+	// charge of a child has nothing there.
+	Children string `json:"children"`
 	// Emails and Phones are where rescue addresses are found, in the order in
 	// which they are offered (R20). "supannMailPrive{SECOURS}" takes the
 	// values labelled {SECOURS} only (SUPANN).
@@ -127,6 +132,9 @@ func (a Attributes) check() error {
 			return fmt.Errorf("attributes.editable: %q is no name of an attribute", name)
 		}
 	}
+	if a.Children != "" && (!attributeName.MatchString(a.Children) || strings.Contains(a.Children, ":")) {
+		return fmt.Errorf("attributes.children: %q is no name of an attribute", a.Children)
+	}
 	if a.Frozen != "" && (!attributeName.MatchString(a.Frozen) || strings.Contains(a.Frozen, ":") || strings.EqualFold(a.Frozen, a.ID)) {
 		return fmt.Errorf("attributes.frozen: %q is no attribute that could be written to", a.Frozen)
 	}
@@ -179,6 +187,7 @@ func (c Config) schema() (Schema, error) {
 			BirthName:   cmp.Or(mine.Attributes.BirthName, base.Attributes.BirthName),
 			PasswordSet: set(mine.Attributes.PasswordSet, base.Attributes.PasswordSet),
 			MergedInto:  cmp.Or(mine.Attributes.MergedInto, base.Attributes.MergedInto),
+			Children:    cmp.Or(mine.Attributes.Children, base.Attributes.Children),
 			Emails:      set(mine.Attributes.Emails, base.Attributes.Emails),
 			Phones:      set(mine.Attributes.Phones, base.Attributes.Phones),
 			Frozen:      cmp.Or(mine.Attributes.Frozen, base.Attributes.Frozen),

@@ -63,12 +63,13 @@ var _ interface {
 func (*method) Name() string { return "emaillink" }
 
 func (*method) Offers(a account.Account, _ recovery.Purpose) bool {
-	return len(a.Reach(account.Email)) > 0
+	return len(a.Channels(account.Email)) > 0
 }
 
-// To implements recovery.Addressed: all rescue addresses, in their order.
+// To implements recovery.Addressed: all rescue addresses, in their order, or
+// those of a minor's relatives.
 func (*method) To(a account.Account, _ recovery.Purpose) []account.Contact {
-	return a.Reach(account.Email)
+	return a.Channels(account.Email)
 }
 
 func (m *method) Terms(p recovery.Purpose) recovery.Terms {

@@ -75,7 +75,7 @@ func (m *method) Terms(recovery.Purpose) recovery.Terms {
 // To implements recovery.Addressed: the mobiles on file to which a message could leave now, in E.164.
 func (m *method) To(a account.Account, _ recovery.Purpose) []account.Contact {
 	var out []account.Contact
-	for _, c := range a.Reach(account.Phone) {
+	for _, c := range a.Channels(account.Phone) {
 		if number, ok := m.usable(c.Value); ok {
 			c.Value = number
 			out = append(out, c)
