@@ -65,7 +65,7 @@ var responses = map[ber.Tag]ber.Tag{
 type result struct {
 	code  uint16
 	text  string
-	value string
+	value *string // of an extended operation; nil for none
 	// control goes with the answer, when there is one.
 	control *ber.Packet
 }
@@ -75,8 +75,8 @@ func (r result) encode(id int64, tag ber.Tag) []byte {
 	op.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, int64(r.code), ""))
 	op.AppendChild(octetString(""))
 	op.AppendChild(octetString(r.text))
-	if r.value != "" {
-		op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 11, r.value, ""))
+	if r.value != nil {
+		op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 11, *r.value, ""))
 	}
 	return envelope(id, op, r.control)
 }

@@ -21,10 +21,11 @@ const (
 func (s *session) extended(request *ber.Packet) result {
 	switch text(part(request, 0)) {
 	case whoAmIOID:
-		if s.identity == "" {
-			return result{}
+		who := "" // anonymous
+		if s.identity != "" {
+			who = "dn:" + s.dn
 		}
-		return result{value: "dn:" + s.dn}
+		return result{value: &who}
 	case passwordModifyOID:
 		if len(request.Children) < 2 {
 			return result{code: goldap.LDAPResultProtocolError}
@@ -68,8 +69,8 @@ func (s *session) passwordModify(value string) result {
 		o.passwords = []string{hash(password)}
 		return nil
 	}))
-	if changed.code == goldap.LDAPResultSuccess {
-		changed.value = made
+	if changed.code == goldap.LDAPResultSuccess && made != "" {
+		changed.value = &made
 	}
 	return changed
 }

@@ -67,6 +67,7 @@ func TestTools(t *testing.T) {
 		lines          int // that begin with "uid: "
 	}{
 		{name: "who am I", program: "ldapwhoami", as: person, password: "Valmont-elefevre-2026", says: "dn:" + person},
+		{name: "who is nobody", program: "ldapwhoami", says: "anonymous"},
 		{name: "wrong password", program: "ldapwhoami", as: person, password: "wrong", code: 49},
 		{name: "search", program: "ldapsearch", as: writer, password: "write", says: "mail: elodie.lefevre@", silent: "userPassword",
 			arguments: []string{"-b", suffix, "(&(objectClass=supannPerson)(supannEtuId=22401001))"}},
