@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -183,7 +182,8 @@ func (f *Flow) count(r *http.Request, whole string, id account.ID, also []*store
 	// back what they counted: of wrong ones no more pass by this.
 	for range 2 {
 		if refused && err == nil {
-			wait(r.Context(), rand.N(f.floor()/3+1))
+			spread := time.Duration(time.Now().Nanosecond()) % (f.floor()/3 + 1) // not all at one moment
+			wait(r.Context(), spread)
 			tries, refused, err = f.hit(r, whole, also)
 		}
 	}
