@@ -3,8 +3,10 @@ package login
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -182,8 +184,7 @@ func (f *Flow) count(r *http.Request, whole string, id account.ID, also []*store
 	// back what they counted: of wrong ones no more pass by this.
 	for range 2 {
 		if refused && err == nil {
-			spread := time.Duration(time.Now().Nanosecond()) % (f.floor()/3 + 1) // not all at one moment
-			wait(r.Context(), spread)
+			wait(r.Context(), upTo(f.floor()/3))
 			tries, refused, err = f.hit(r, whole, also)
 		}
 	}
@@ -298,6 +299,15 @@ func (f *Flow) Hold(ctx context.Context) (hold func()) {
 }
 
 func (f *Flow) floor() time.Duration { return cmp.Or(f.Floor, 300*time.Millisecond) }
+
+// upTo is a duration at random, so that not all come back at one moment.
+func upTo(most time.Duration) time.Duration {
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(most)+1))
+	if err != nil {
+		return most
+	}
+	return time.Duration(n.Int64())
+}
 
 // wait ends with ctx at the latest.
 func wait(ctx context.Context, d time.Duration) {
