@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -91,17 +90,17 @@ func (f *Flow) Login(w http.ResponseWriter, r *http.Request, c Credentials) {
 		s.SetNote(noteMustChange, f.markOf(a.ID, c.Password))
 		noteExpiry(s, answer)
 	}
-	f.entered(r, s, c.Password)
+	f.entered(r, s)
 	s.With(f.remember(s, from.Party)...)
 	f.resume(w, r, target)
 }
 
 // entered goes with every right password. It counts for no network: behind one
 // address a whole campus signs in at eight o'clock.
-func (f *Flow) entered(r *http.Request, s *session.Session, password secret.String) {
+func (f *Flow) entered(r *http.Request, s *session.Session) {
 	id := s.Account.ID
 	s.With(f.forgive(r, id)...)
-	s.With(f.Limits.Source.Back(web.ClientRange(r)), f.Limits.Spray.Back(f.bucket(password)))
+	s.With(f.Limits.Source.Back(web.ClientRange(r)))
 	if f.Entered != nil {
 		s.With(f.Entered(id)...)
 	}
@@ -130,19 +129,20 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 	if unknown {
 		whole = "unknown " + strings.ToLower(norm.NFKC.String(strings.TrimSpace(c.Login)))
 	}
-	ops := []store.Op(nil)
+	brake := f.brake(c.Password)
+	ops := []store.Op{brake}
 	changed := &store.Read{}
 	if f.Changed != nil && !unknown {
 		changed = f.Changed(a.ID)
 		ops = append(ops, changed)
 	}
-	spray := f.Limits.Spray.Hit(f.bucket(c.Password))
-	tries, refused := f.count(r, whole, a.ID, []*store.Hit{spray}, ops...)
+	tries, refused := f.count(r, whole, a.ID, ops...)
+	if refused == nil && brake.Fields != nil {
+		f.record(r, audit.Event{Action: "login", Result: "throttled", Account: a.ID})
+		refused = f.uncount(r, ErrRejected, tries...)
+	}
 	if refused != nil {
 		return account.Account{}, refused
-	}
-	if spray.Count == spray.Limit { // the store gives each try its own count, so that of all replicas one tells
-		f.record(r, audit.Event{Action: "login", Result: "spray"})
 	}
 	if changed.Fields != nil {
 		ctx = directory.Fresh(ctx)
@@ -152,7 +152,7 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 			f.record(r, audit.Event{Action: "lookup.ambiguous", Result: "refused"})
 		}
 		f.record(r, audit.Event{Action: "login", Result: "unknown"})
-		return account.Account{}, ErrRejected
+		return account.Account{}, f.failed(r, c.Password)
 	}
 	switch err := f.Directory.Authenticate(ctx, a, c.Password); {
 	case err == nil:
@@ -161,7 +161,7 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 		return a, err
 	case errors.Is(err, directory.ErrBadPassword), errors.Is(err, directory.ErrLocked):
 		f.record(r, audit.Event{Action: "login", Result: "rejected", Account: a.ID, Detail: []slog.Attr{slog.Bool("locked_by_directory", errors.Is(err, directory.ErrLocked))}})
-		return account.Account{}, ErrRejected
+		return account.Account{}, f.failed(r, c.Password)
 	default:
 		return account.Account{}, f.uncount(r, err, tries...)
 	}
@@ -172,20 +172,24 @@ func (f *Flow) check(r *http.Request, c Credentials) (account.Account, error) {
 // Such a try counts for nobody: whoever floods an account from one network keeps
 // its owner waiting nowhere else (R-AUTH-16). What else is to be asked of the
 // store goes in the same trip.
-func (f *Flow) count(r *http.Request, whole string, id account.ID, also []*store.Hit, more ...store.Op) (tries []*store.Hit, err error) {
-	tries, refused, err := f.hit(r, whole, also, more...)
-	if refused && err == nil {
+func (f *Flow) count(r *http.Request, whole string, id account.ID, more ...store.Op) (tries []*store.Hit, err error) {
+	source := f.Limits.Source.Hit(web.ClientRange(r))
+	tries, refused, err := f.hit(r, whole, append(more, source)...)
+	if !source.Allowed && !refused && err == nil {
+		refused, err = true, f.uncount(r, nil, tries...)
+	}
+	if refused && source.Allowed && err == nil {
 		var again bool
 		if again, err = f.pardoned(r, whole); again && err == nil {
-			tries, refused, err = f.hit(r, whole, also)
+			tries, refused, err = f.hit(r, whole)
 		}
 	}
 	// Those in front may be in the directory now, with right passwords, and take
 	// back what they counted: of wrong ones no more pass by this.
 	for range 2 {
-		if refused && err == nil {
+		if refused && source.Allowed && err == nil {
 			wait(r.Context(), upTo(f.floor()/3))
-			tries, refused, err = f.hit(r, whole, also)
+			tries, refused, err = f.hit(r, whole)
 		}
 	}
 	switch {
@@ -198,27 +202,18 @@ func (f *Flow) count(r *http.Request, whole string, id account.ID, also []*store
 	return tries, nil
 }
 
-// hit counts a try, and takes back what it counted where any counter refuses.
-func (f *Flow) hit(r *http.Request, whole string, also []*store.Hit, more ...store.Op) (tries []*store.Hit, refused bool, err error) {
-	source := f.Limits.Source.Hit(web.ClientRange(r))
-	tries = append([]*store.Hit{f.Limits.Account.Hit(whole + " " + web.ClientRange(r)), f.Limits.Everywhere.Hit(whole)}, also...)
-	all := append(slices.Clone(tries), source)
-	for _, hit := range all {
-		more = append(more, hit)
-	}
-	if err := f.Sessions.Cookies.Store.Do(r.Context(), more...); err != nil {
+// hit counts a try, and takes back what it counted where a counter refuses.
+func (f *Flow) hit(r *http.Request, whole string, more ...store.Op) (tries []*store.Hit, refused bool, err error) {
+	narrow := f.Limits.Account.Hit(whole + " " + web.ClientRange(r))
+	wide := f.Limits.Everywhere.Hit(whole)
+	tries = []*store.Hit{narrow, wide}
+	if err := f.Sessions.Cookies.Store.Do(r.Context(), append(more, narrow, wide)...); err != nil {
 		return nil, false, err
 	}
-	if _, refused = throttle.Refused(all...); refused {
+	if _, refused = throttle.Refused(tries...); refused {
 		err = f.uncount(r, nil, tries...)
 	}
 	return tries, refused, err
-}
-
-// bucket is one of a million in which a password lies, by a key of the server:
-// enough to tell that many have the same, and nothing to find it by.
-func (f *Flow) bucket(password secret.String) string {
-	return f.Keys.Deriver("login spray").Digits(6, password.Reveal())
 }
 
 // uncount takes a try back at which nobody looked at the password, and returns
@@ -239,7 +234,7 @@ func (f *Flow) uncount(r *http.Request, why error, tries ...*store.Hit) error {
 // it: try looks at it, within the limits of the login form (R-AUTH-20). When
 // there were too many tries the error is ErrRejected, and try is not called.
 func (f *Flow) Confirm(r *http.Request, a account.Account, try func() error) error {
-	tries, err := f.count(r, string(a.ID), a.ID, nil)
+	tries, err := f.count(r, string(a.ID), a.ID)
 	if err != nil {
 		return err
 	}

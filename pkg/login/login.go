@@ -129,8 +129,7 @@ type Limits struct {
 	// campus may share it.
 	Source throttle.Limiter
 	// Spray bounds the failures of one password at whatever accounts, from all
-	// over: whoever tries one that is common at everybody stays below the other
-	// bounds (R-AUTH-17).
+	// over; then it is tried once a minute.
 	Spray throttle.Limiter
 }
 
@@ -143,7 +142,7 @@ func DefaultLimits() Limits {
 		Account:    throttle.Limiter{Name: "login account", Limit: 5, Window: 24 * time.Hour, Pause: time.Minute, MaxPause: 15 * time.Minute},
 		Everywhere: throttle.Limiter{Name: "login everywhere", Limit: 100, Window: 24 * time.Hour, Pause: time.Minute, MaxPause: time.Minute},
 		Source:     throttle.Limiter{Name: "login source", Limit: 600, Window: time.Minute},
-		Spray:      throttle.Limiter{Name: "login spray", Limit: 50, Window: time.Hour, Pause: 10 * time.Second, MaxPause: time.Minute},
+		Spray:      throttle.Limiter{Name: "login spray", Limit: 50, Window: time.Hour},
 	}
 }
 

@@ -35,7 +35,7 @@ func (f *Flow) Enter(r *http.Request, c Credentials) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.entered(r, s, c.Password)
+	f.entered(r, s)
 	return s, nil
 }
 
