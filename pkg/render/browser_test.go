@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,5 +147,31 @@ func TestFirstVisitToTheLoginPageIsLight(t *testing.T) {
 	f := look[findings](t, start(t), serve(t)+"/login", 320, 640, probe)
 	if f.Requests > 3 || f.Bytes > 20<<10 {
 		t.Errorf("%d requests, %d bytes", f.Requests, f.Bytes)
+	}
+}
+
+// A double click on the button of a page whose code is good once sends it once.
+func TestDoubleClickInChromium(t *testing.T) {
+	var posts atomic.Int64
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	pages := open(t, server.URL)
+	mux.Handle("GET /static/{file}", pages.Static())
+	mux.HandleFunc("GET /code", func(w http.ResponseWriter, r *http.Request) { pages.Render(w, r, 200, render.Code{}) })
+	mux.HandleFunc("POST /code", func(w http.ResponseWriter, r *http.Request) {
+		posts.Add(1)
+		time.Sleep(500 * time.Millisecond) // the network, in which the second click falls
+		fmt.Fprint(w, "<title>arrived</title>")
+	})
+	ctx := start(t)
+	clicks := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[int](`const press = () => document.querySelector("main form").requestSubmit();
+			setTimeout(press, 10); setTimeout(press, 160)`))
+		return err
+	})
+	submit(t, ctx, chromedp.Navigate(server.URL+"/code"))
+	if title := submit(t, ctx, clicks); title != "arrived" || posts.Load() != 1 {
+		t.Errorf("%q after %d posts", title, posts.Load())
 	}
 }

@@ -1,4 +1,11 @@
-// Three comforts; every page works without them.
+// Four comforts; every page works without them.
+let pressed, at = 0;
+document.addEventListener("submit", (event) => {
+  // The second press of a double click would ask for what the first one has used.
+  if (event.target === pressed && Date.now() - at < 2000) return event.preventDefault();
+  pressed = event.target;
+  at = Date.now();
+});
 for (const field of document.querySelectorAll("input[data-show]")) {
   const button = document.createElement("button");
   button.type = "button";
