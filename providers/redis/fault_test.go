@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,15 +19,23 @@ import (
 	"github.com/loge-idp/loge/providers/redis/redistest"
 )
 
-// fickle connections lose the next answer after the server has given it.
+// fickle connections lose the next answer about a record after the server has
+// given it. What a client asks by itself, of a cluster for instance, is not meant.
 type fickle struct {
 	net.Conn
-	lose *atomic.Bool
+	record string
+	lose   *atomic.Bool
+	asked  atomic.Bool
 }
 
-func (c fickle) Read(b []byte) (int, error) {
+func (c *fickle) Write(b []byte) (int, error) {
+	c.asked.Store(bytes.Contains(b, []byte(c.record)))
+	return c.Conn.Write(b)
+}
+
+func (c *fickle) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err == nil && c.lose.CompareAndSwap(true, false) {
+	if err == nil && c.asked.Load() && c.lose.CompareAndSwap(true, false) {
 		c.Conn.Close()
 		return 0, io.EOF
 	}
@@ -43,14 +52,14 @@ func TestLostAnswer(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			key := store.Key{Tag: rand.Text(), Name: "a"}
 			var lose atomic.Bool
 			c := config(t)
 			c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-				return fickle{conn, &lose}, err
+				return &fickle{Conn: conn, record: key.Tag, lose: &lose}, err
 			}
 			s := open(t, c)
-			key := store.Key{Tag: rand.Text(), Name: "a"}
 			losing := func(op store.Op) {
 				t.Helper()
 				lose.Store(true)
