@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -243,8 +244,15 @@ func TestTenThousand(t *testing.T) {
 			t.Errorf("%s: %q, want %q", url, got, want)
 		}
 	}
-	a := testing.AllocsPerRun(100, func() { few.Find(asked[2]) })
-	if b := testing.AllocsPerRun(100, func() { lots.Find(asked[2]) }); b != a {
+	// The least of several: the collector takes what is kept for reuse.
+	least := func(r *registry.Registry) float64 {
+		n := math.Inf(1)
+		for range 100 {
+			n = min(n, testing.AllocsPerRun(1, func() { r.Find(asked[2]) }))
+		}
+		return n
+	}
+	if a, b := least(few), least(lots); b != a {
 		t.Errorf("%v allocations of 10 services, %v of 10,000", a, b)
 	}
 }
